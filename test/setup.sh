@@ -1,0 +1,101 @@
+#!/bin/sh
+# Install what is missing, and only that, on Debian and Ubuntu. Says nothing when nothing is missing.
+#
+# usage: setup.sh build     what `make` needs
+#        setup.sh test      that, and what `make test` and `make check` need
+set -u
+cd "$(dirname "$0")" || exit 1
+
+die() { echo "setup: $*" >&2; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+known() { apt-cache show "$1" >/dev/null 2>&1; }
+
+# Does the compiler take this program ($1), with these flags ($2...)?
+takes() {
+    program=$1; shift
+    # shellcheck disable=SC2086  # CFLAGS are several words
+    printf '%s\n' "$program" | "$cc" ${CFLAGS:-} "$@" -x c -o /dev/null - 2>/dev/null
+}
+
+# Names the missing packages. What counts is what works, not what dpkg lists: a compiler, a header or a tool
+# that came another way is as good.
+missing_build() {
+    for cc in "${CC:-cc}" cc gcc clang ''; do have "${cc:-true}" && break; done
+    [ -n "$cc" ] || { echo gcc libc6-dev libmbedtls-dev libsrtp2-dev; cc=false; }
+    [ "$cc" = false ] || takes '#include <stdio.h>' -E || echo libc6-dev
+    [ "$cc" = false ] || takes '#include <mbedtls/ssl.h>' -E || echo libmbedtls-dev
+    [ "$cc" = false ] || takes '#include <srtp2/srtp.h>' -E || echo libsrtp2-dev
+    have make || echo make
+    have pkg-config || echo pkg-config
+}
+
+missing_test() {
+    missing_build
+    for tool in clang clang-format cppcheck x264 ffmpeg npm python3; do have $tool || echo $tool; done
+    have node || echo nodejs
+    have chromium || have chromium-browser || have google-chrome ||
+        if known chromium || ! known chromium-browser; then echo chromium; else echo chromium-browser; fi
+    # The fuzzer's runtime has the compiler's version in its name, so it is asked for once clang is there.
+    cc=clang CFLAGS=''
+    if have clang && ! takes 'int LLVMFuzzerTestOneInput(void) { return 0; }' -fsanitize=fuzzer,address,undefined; then
+        version=$(echo __clang_major__ | clang -E -P -x c -)
+        if known "libclang-rt-$version-dev"; then echo "libclang-rt-$version-dev"; else
+            echo "libclang-common-$version-dev"; fi
+    fi
+}
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+apt() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 "$@" >"$log" 2>&1 </dev/null
+}
+
+# A package list that is absent or stale shows as a failed install; it is fetched once, then.
+install() {
+    have apt-get || die "missing: $*. There is no apt-get here to install it; please install it and run again."
+    [ "$(id -u)" = 0 ] || have sudo ||
+        die "missing: $*. As root: apt-get install --no-install-recommends $*"
+    echo "setup: installing $*" >&2
+    apt install --no-install-recommends "$@" && return
+    if [ -z "$updated" ]; then
+        updated=yes
+        apt update
+        apt install --no-install-recommends "$@" && return
+    fi
+    grep '^[EW]:' "$log" >&2
+    die "apt-get could not install: $*"
+}
+
+# playwright-core drives the system's Chromium, so its own browsers are not wanted.
+driver_version() { (cd browser && node -p "require('playwright-core/package.json').version") 2>/dev/null; }
+
+browser_driver() {
+    want=$(cd browser && node -p "require('./package.json').dependencies['playwright-core']")
+    if [ "$(driver_version)" != "$want" ]; then
+        echo "setup: installing playwright-core" >&2
+        (cd browser && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund --ignore-scripts \
+            --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=3000) >"$log" 2>&1 ||
+            { grep -i 'err' "$log" | head -5 >&2; die "npm could not install playwright-core into test/browser."; }
+    fi
+    (cd browser && node -e "require('playwright-core')") >/dev/null 2>&1 ||
+        die "playwright-core $want does not run on the Node.js here ($(node --version))."
+}
+
+case "${1:-}" in
+build | test) group=$1 ;;
+*) echo "usage: setup.sh build|test" >&2; exit 2 ;;
+esac
+log=$(mktemp) || exit 1
+trap 'rm -f "$log"' EXIT
+trap 'exit 1' HUP INT TERM
+updated=
+for pass in 1 2 3; do       # the second pass finds what hangs on the first; the third finds nothing
+    missing=$(missing_$group | sort -u)
+    [ -n "$missing" ] || break
+    [ $pass -lt 3 ] || die "installed, and yet missing:" $missing
+    # shellcheck disable=SC2086  # one word a package
+    install $missing
+done
+[ $group = build ] || browser_driver

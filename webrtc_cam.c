@@ -1,0 +1,6076 @@
+/* webrtc_cam.c - any H.264 camera in any browser, below a second, in one C99 file.
+ *
+ * SPDX-License-Identifier: MIT
+ * Copyright (c) 2026 the webrtc_cam authors
+ *
+ * Permission is hereby granted, free of charge, to any person obtaining a copy of this software and associated
+ * documentation files (the "Software"), to deal in the Software without restriction, including without limitation the
+ * rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit
+ * persons to whom the Software is furnished to do so, subject to the following conditions: the above copyright notice
+ * and this permission notice shall be included in all copies or substantial portions of the Software.
+ * THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE
+ * WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR
+ * COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR
+ * OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.
+ *
+ * Program:  cc -O2 -DWCAM_MAIN webrtc_cam.c -o webrtc_cam -lsrtp2 -lmbedtls -lmbedx509 -lmbedcrypto
+ * Library:  cc -O2 -c webrtc_cam.c                    (webrtc_cam.h is its manual)
+ *
+ * The file is a house of rooms, read bottom-up: a room calls only itself and rooms above it in this list. A function
+ * carries its room's name. A pure room knows no socket, file, clock or heap: bytes and time go in, bytes come out.
+ *
+ * ground, pure
+ *    1 base     limits, spans, addresses, the names of everything that is dropped
+ *    2 bytes    cursors over wire bytes, base64, CRC-32
+ *    3 text     words, numbers, JSON strings, percent-encoding
+ *    4 crypt    random bytes, hashes, HMAC, comparison in constant time
+ * protocols, no I/O
+ *    5 stun     messages of RFC 8489
+ *    6 ice      the lite agent of RFC 8445, consent of RFC 7675
+ *    7 dtls     DTLS 1.2 in both roles, certificate, ClientHello re-assembly, SRTP keys
+ *    8 seal     SRTP and SRTCP
+ *    9 sdp      reads an offer, writes the answer
+ *   10 h264     NAL units, parameter sets, slice headers, access units
+ *   11 pattern  the test picture: a tiny H.264 encoder
+ *   12 rtp      packets and the H.264 payload format (RFC 6184)
+ *   13 rtcp     reports, feedback, goodbye
+ *   14 http     HTTP/1.1 requests and responses
+ * session, pure
+ *   15 media    one stream: intake, parameter sets, the shared packet history
+ *   16 viewer   one browser: demultiplexing, states, sending
+ *   17 whep     signaling over HTTP
+ *   18 guard    who may come in: Host, Origin, token, password
+ *   19 page     the viewer page
+ *   20 route    from an HTTP request to its response
+ * world
+ *   21 net      sockets and the clock
+ *   22 source   where pictures come from: files, the pattern, the embedding program
+ *   23 server   connections and the event loop
+ *   24 wcam     the C API
+ *   25 main     the command line
+ *
+ * Follow a datagram in:  net_receive -> server_udp -> viewer_input (RFC 7983) -> stun_read, ice_input: a check, answered
+ *   | dtls_input: a handshake record; its end gives seal_open the keys | seal_unrtcp, rtcp_next: a report.
+ * Follow a frame out:    source_tick -> media_push: NAL units -> rtp_fragment: payloads, once for all viewers, into the
+ *   history -> viewer_pump, per viewer: rtp_header, seal_rtp -> emit -> net_send.
+ */
+#if !defined(_GNU_SOURCE) && !defined(WCAM_NO_LINUX)
+#define _GNU_SOURCE /* sendmmsg, in_pktinfo */
+#endif
+#if !defined(_POSIX_C_SOURCE) && defined(WCAM_NO_LINUX)
+#define _POSIX_C_SOURCE 200809L
+#endif
+#include "webrtc_cam.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <mbedtls/ctr_drbg.h>
+#include <mbedtls/ecp.h>
+#include <mbedtls/entropy.h>
+#include <mbedtls/md.h>
+#include <mbedtls/pk.h>
+#include <mbedtls/platform_util.h>
+#include <mbedtls/sha1.h>
+#include <mbedtls/ssl.h>
+#include <mbedtls/version.h>
+#include <mbedtls/x509_crt.h>
+#if MBEDTLS_VERSION_MAJOR >= 3
+#include <psa/crypto.h>
+#endif
+#include <srtp2/srtp.h>
+
+#if !defined(MBEDTLS_SSL_DTLS_SRTP)
+#error "mbedTLS is built without MBEDTLS_SSL_DTLS_SRTP: switch it on in its configuration"
+#endif
+
+/* ==== 1 base ================================================================
+ * What every room shares: borrowed bytes, addresses, time, the limits, and the name of each reason to drop input.
+ * Time is int64_t microseconds of one monotonic clock and is always an argument.
+ * pure
+ */
+#define BASE_MS    1000LL
+#define BASE_S     1000000LL
+#define BASE_NEVER INT64_MAX
+
+enum base_limits {
+    BASE_DATAGRAM = 1200,     /* the largest UDP payload sent; browsers use the same, it passes every VPN in use */
+    BASE_DATAGRAM_IN = 2048,  /* the largest UDP payload taken */
+    BASE_NAME = 32,           /* a camera's or stream's name */
+    BASE_STREAMS = 32,        /* streams of one instance */
+    BASE_CANDIDATES = 12,     /* our addresses in one answer */
+    BASE_SDP = 64 * 1024,     /* an offer; browsers send 3 to 8 KB */
+    BASE_AU = 4 * 1024 * 1024 /* an access unit; a 4K IDR of a good camera is below 1 MB */
+};
+
+/* Borrowed bytes: never owned, valid as long as what they were cut from. */
+struct span {
+    const uint8_t *p;
+    size_t n;
+};
+
+/* Both ends of a datagram. local.family is 0 where the platform does not tell which address was reached. */
+struct path {
+    struct wcam_addr remote, local;
+};
+
+/* Where outgoing datagrams go. The bytes live only during the call. */
+struct emit {
+    void (*send)(void *to, const struct path *path, const uint8_t *p, size_t n);
+    void *to;
+};
+
+/* The peer's faults. They are counted and never logged one by one; their names appear in /api/streams. */
+#define BASE_DROPS(X)                                  \
+    X(DROP_NONE, "none")                               \
+    X(DROP_UDP_EMPTY, "udp_empty")                     \
+    X(DROP_UDP_LARGE, "udp_large")                     \
+    X(DROP_UDP_UNKNOWN_KIND, "udp_unknown_kind")       \
+    X(DROP_UDP_STRANGER, "udp_stranger")               \
+    X(DROP_UDP_SEND, "udp_send")                       \
+    X(DROP_STUN_MALFORMED, "stun_malformed")           \
+    X(DROP_STUN_FINGERPRINT, "stun_fingerprint")       \
+    X(DROP_STUN_METHOD, "stun_method")                 \
+    X(DROP_STUN_NO_CREDENTIALS, "stun_no_credentials") \
+    X(DROP_STUN_USERNAME, "stun_username")             \
+    X(DROP_STUN_INTEGRITY, "stun_integrity")           \
+    X(DROP_STUN_ATTRIBUTE, "stun_unknown_attribute")   \
+    X(DROP_ICE_ROLE, "ice_role_conflict")              \
+    X(DROP_DTLS_RECORD, "dtls_record")                 \
+    X(DROP_DTLS_FRAGMENT, "dtls_fragment")             \
+    X(DROP_DTLS_EARLY, "dtls_early")                   \
+    X(DROP_DTLS_HANDSHAKE, "dtls_handshake")           \
+    X(DROP_RTP_UNEXPECTED, "rtp_unexpected")           \
+    X(DROP_RTCP_EARLY, "rtcp_early")                   \
+    X(DROP_RTCP_UNSEAL, "rtcp_unseal")                 \
+    X(DROP_RTCP_MALFORMED, "rtcp_malformed")           \
+    X(DROP_RTCP_SSRC, "rtcp_too_many_ssrc")            \
+    X(DROP_HTTP_BAD, "http_bad_request")               \
+    X(DROP_HTTP_SLOW, "http_too_slow")                 \
+    X(DROP_HTTP_FULL, "http_too_many_connections")     \
+    X(DROP_H264_NAL, "h264_bad_nal")                   \
+    X(DROP_H264_PARAMETERS, "h264_bad_parameter_set")  \
+    X(DROP_H264_LARGE, "h264_access_unit_too_large")   \
+    X(DROP_H264_NO_IDR, "h264_before_first_idr")
+
+#define BASE_ENUM(id, name)   id,
+#define BASE_STRING(id, name) name,
+enum drop { BASE_DROPS(BASE_ENUM) DROP_COUNT };
+static const char *const base_drop_names[] = {BASE_DROPS(BASE_STRING)};
+
+static struct span base_span(const void *p, size_t n) { return (struct span){p, n}; }
+
+static int64_t base_min(int64_t a, int64_t b) { return a < b ? a : b; }
+
+static int64_t base_max(int64_t a, int64_t b) { return a > b ? a : b; }
+
+static bool base_addr_same(const struct wcam_addr *a, const struct wcam_addr *b) {
+    return a->family == b->family && a->port == b->port && !memcmp(a->ip, b->ip, a->family == 6 ? 16 : 4);
+}
+
+static bool base_path_same(const struct path *a, const struct path *b) {
+    return base_addr_same(&a->remote, &b->remote) && base_addr_same(&a->local, &b->local);
+}
+
+static bool base_addr_loopback(const struct wcam_addr *a) {
+    static const uint8_t one[16] = {[15] = 1};
+    return a->family == 4 ? a->ip[0] == 127 : a->family == 6 && !memcmp(a->ip, one, 16);
+}
+
+static bool base_addr_any(const struct wcam_addr *a) {
+    static const uint8_t zero[16];
+    return !memcmp(a->ip, zero, a->family == 6 ? 16 : 4);
+}
+
+/* ==== 2 bytes ===============================================================
+ * Cursors over wire bytes (big endian), base64 (RFC 4648), CRC-32.
+ * A cursor that runs past its end turns bad and stays bad: reads give 0, writes do nothing. It is checked once, before
+ * anything depends on what was read or written.
+ * pure; uses base
+ */
+struct rd {
+    const uint8_t *p, *end;
+    bool bad;
+};
+
+struct wr {
+    uint8_t *p;
+    size_t n, cap;
+    bool bad;
+};
+
+static struct rd bytes_rd(struct span s) { return (struct rd){s.p, s.p + s.n, false}; }
+
+static struct wr bytes_wr(void *p, size_t cap) { return (struct wr){p, 0, cap, false}; }
+
+static struct span bytes_written(const struct wr *w) { return (struct span){w->p, w->n}; }
+
+static size_t bytes_left(const struct rd *r) { return (size_t)(r->end - r->p); }
+
+static struct span bytes_take(struct rd *r, size_t n) {
+    if (r->bad || n > bytes_left(r)) {
+        r->bad = true;
+        return base_span(r->p, 0);
+    }
+    r->p += n;
+    return base_span(r->p - n, n);
+}
+
+static uint64_t bytes_take_uint(struct rd *r, size_t n) {
+    struct span s = bytes_take(r, n);
+    uint64_t v = 0;
+    for (size_t i = 0; i < s.n; i++) v = v << 8 | s.p[i];
+    return v;
+}
+
+static uint8_t bytes_r8(struct rd *r) { return (uint8_t)bytes_take_uint(r, 1); }
+static uint16_t bytes_r16(struct rd *r) { return (uint16_t)bytes_take_uint(r, 2); }
+static uint32_t bytes_r24(struct rd *r) { return (uint32_t)bytes_take_uint(r, 3); }
+static uint32_t bytes_r32(struct rd *r) { return (uint32_t)bytes_take_uint(r, 4); }
+
+static void bytes_put(struct wr *w, const void *p, size_t n) {
+    if (w->bad || n > w->cap - w->n) {
+        w->bad = true;
+        return;
+    }
+    if (n) memcpy(w->p + w->n, p, n);
+    w->n += n;
+}
+
+static void bytes_put_uint(struct wr *w, uint64_t v, size_t n) {
+    uint8_t b[8];
+    for (size_t i = 0; i < n; i++) b[i] = (uint8_t)(v >> 8 * (n - 1 - i));
+    bytes_put(w, b, n);
+}
+
+static void bytes_w8(struct wr *w, unsigned v) { bytes_put_uint(w, v, 1); }
+static void bytes_w16(struct wr *w, unsigned v) { bytes_put_uint(w, v, 2); }
+static void bytes_w24(struct wr *w, uint32_t v) { bytes_put_uint(w, v, 3); }
+static void bytes_w32(struct wr *w, uint32_t v) { bytes_put_uint(w, v, 4); }
+static void bytes_w64(struct wr *w, uint64_t v) { bytes_put_uint(w, v, 8); }
+
+/* Overwrites two bytes already written: a length that is known only afterwards. */
+static void bytes_w16_at(struct wr *w, size_t at, unsigned v) {
+    if (w->bad || at + 2 > w->n) return;
+    w->p[at] = (uint8_t)(v >> 8);
+    w->p[at + 1] = (uint8_t)v;
+}
+
+/* CRC-32 of ISO 3309, as STUN's FINGERPRINT uses it (RFC 8489 14.7); no table: it runs over some hundred bytes. */
+static uint32_t bytes_crc32(struct span s) {
+    uint32_t crc = 0xffffffffu;
+    for (size_t i = 0; i < s.n; i++) {
+        crc ^= s.p[i];
+        for (int k = 0; k < 8; k++) crc = crc >> 1 ^ (0xedb88320u & (0u - (crc & 1)));
+    }
+    return ~crc;
+}
+
+static int bytes_base64_value(uint8_t c) {
+    if (c >= 'A' && c <= 'Z') return c - 'A';
+    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
+    if (c >= '0' && c <= '9') return c - '0' + 52;
+    return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/* Strict: whole quads, padding only at the end, spare bits ignored. false leaves w in an unspecified state. */
+static bool bytes_unbase64(struct wr *w, struct span s) {
+    if (s.n % 4) return false;
+    for (size_t i = 0; i < s.n; i += 4) {
+        bool last = i + 4 == s.n;
+        size_t pad = last && s.p[i + 3] == '=' ? (s.p[i + 2] == '=' ? 2 : 1) : 0;
+        uint32_t quad = 0;
+        for (size_t k = 0; k < 4; k++) {
+            int v = k >= 4 - pad ? 0 : bytes_base64_value(s.p[i + k]);
+            if (v < 0) return false;
+            quad = quad << 6 | (uint32_t)v;
+        }
+        bytes_put_uint(w, quad >> 8 * pad, 3 - pad);
+    }
+    return !w->bad;
+}
+
+/* The URL-safe alphabet without padding (RFC 4648 5): for names made of random bytes. */
+static void bytes_base64url(struct wr *w, struct span s) {
+    static const char abc[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    for (size_t i = 0; i < s.n; i += 3) {
+        size_t have = s.n - i < 3 ? s.n - i : 3;
+        uint32_t v = 0;
+        for (size_t k = 0; k < 3; k++) v = v << 8 | (k < have ? s.p[i + k] : 0u);
+        for (size_t k = 0; k <= have; k++) bytes_w8(w, (uint8_t)abc[v >> (18 - 6 * k) & 63]);
+    }
+}
+
+/* ==== 3 text ================================================================
+ * Words, numbers, lines; printing into a cursor; JSON strings (RFC 8259), percent-encoding (RFC 3986).
+ * pure; uses base, bytes
+ */
+static struct span text_of(const char *s) { return base_span(s, strlen(s)); }
+
+static uint8_t text_lower(uint8_t c) { return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c; }
+
+static bool text_same(struct span a, struct span b) { return a.n == b.n && (!a.n || !memcmp(a.p, b.p, a.n)); }
+
+static bool text_is(struct span a, const char *b) { return text_same(a, text_of(b)); }
+
+/* ASCII case folded: header names, SDP encoding names. */
+static bool text_like(struct span a, const char *b) {
+    if (a.n != strlen(b)) return false;
+    for (size_t i = 0; i < a.n; i++)
+        if (text_lower(a.p[i]) != text_lower((uint8_t)b[i])) return false;
+    return true;
+}
+
+/* If s starts with prefix, cuts it off. */
+static bool text_after(struct span *s, const char *prefix) {
+    size_t n = strlen(prefix);
+    if (s->n < n || memcmp(s->p, prefix, n)) return false;
+    *s = base_span(s->p + n, s->n - n);
+    return true;
+}
+
+/* Cuts s at the first sep: returns what stands before it, leaves what stands behind it. */
+static struct span text_cut(struct span *s, char sep) {
+    const uint8_t *hit = s->n ? memchr(s->p, sep, s->n) : NULL;
+    struct span head = hit ? base_span(s->p, (size_t)(hit - s->p)) : *s;
+    *s = hit ? base_span(hit + 1, s->n - head.n - 1) : base_span(s->p + s->n, 0);
+    return head;
+}
+
+static bool text_blank(uint8_t c) { return c == ' ' || c == '\t'; }
+
+static struct span text_trim(struct span s) {
+    while (s.n && text_blank(s.p[0])) s = base_span(s.p + 1, s.n - 1);
+    while (s.n && text_blank(s.p[s.n - 1])) s.n--;
+    return s;
+}
+
+/* The next word between blanks. */
+static struct span text_word(struct span *s) {
+    *s = text_trim(*s);
+    return text_cut(s, ' ');
+}
+
+/* The next line; CR LF and LF alone both end it (RFC 8866 5 asks parsers of SDP to accept both). */
+static struct span text_line(struct span *s) {
+    struct span line = text_cut(s, '\n');
+    if (line.n && line.p[line.n - 1] == '\r') line.n--;
+    return line;
+}
+
+/* Decimal digits only, at most max. */
+static bool text_uint(struct span s, uint64_t max, uint64_t *out) {
+    uint64_t v = 0;
+    if (!s.n || s.n > 19) return false;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] < '0' || s.p[i] > '9') return false;
+        v = v * 10 + (uint64_t)(s.p[i] - '0');
+    }
+    *out = v;
+    return v <= max;
+}
+
+static int text_hex_value(uint8_t c) {
+    if (c >= '0' && c <= '9') return c - '0';
+    c = text_lower(c);
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+static bool text_hex(struct span s, uint32_t *out) {
+    uint32_t v = 0;
+    if (!s.n || s.n > 8) return false;
+    for (size_t i = 0; i < s.n; i++) {
+        int d = text_hex_value(s.p[i]);
+        if (d < 0) return false;
+        v = v << 4 | (uint32_t)d;
+    }
+    *out = v;
+    return true;
+}
+
+static void text_put(struct wr *w, const char *s) { bytes_put(w, s, strlen(s)); }
+
+static void text_putf(struct wr *w, const char *format, ...) {
+    char line[1024];
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    if (n < 0 || (size_t)n >= sizeof line)
+        w->bad = true;
+    else
+        bytes_put(w, line, (size_t)n);
+}
+
+/* A C string for a span that is known to fit or may be cut. */
+static void text_copy(char *to, size_t cap, struct span s) {
+    size_t n = s.n < cap - 1 ? s.n : cap - 1;
+    if (n) memcpy(to, s.p, n);
+    to[n] = 0;
+}
+
+/* A JSON string with its quotes; bytes that are not valid in JSON text become escapes. */
+static void text_json(struct wr *w, struct span s) {
+    bytes_w8(w, '"');
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] < 0x20 || s.p[i] >= 0x7f)
+            text_putf(w, "\\u%04x", s.p[i]);
+        else {
+            if (s.p[i] == '"' || s.p[i] == '\\') bytes_w8(w, '\\');
+            bytes_w8(w, s.p[i]);
+        }
+    }
+    bytes_w8(w, '"');
+}
+
+/* %XX becomes its byte (RFC 3986 2.1). NUL is refused: the result is compared and printed as text. */
+static bool text_unpercent(struct wr *w, struct span s) {
+    for (size_t i = 0; i < s.n; i++) {
+        uint32_t c = s.p[i];
+        if (c == '%' && (s.n - i < 3 || !text_hex(base_span(s.p + i + 1, 2), &c))) return false;
+        if (s.p[i] == '%') i += 2;
+        if (!c) return false;
+        bytes_w8(w, c);
+    }
+    return !w->bad;
+}
+
+/* [A-Za-z0-9_-]{1,32}: a camera or a stream of it. */
+static bool text_name(struct span s) {
+    if (!s.n || s.n > BASE_NAME) return false;
+    for (size_t i = 0; i < s.n; i++) {
+        uint8_t c = text_lower(s.p[i]);
+        if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '_' && c != '-') return false;
+    }
+    return true;
+}
+
+static int text_ip4(struct span s, uint8_t *ip) {
+    for (int i = 0; i < 4; i++) {
+        uint64_t v;
+        struct span part = text_cut(&s, '.');
+        if (part.n > 3 || !text_uint(part, 255, &v) || (i == 3 && s.n)) return -1;
+        ip[i] = (uint8_t)v;
+    }
+    return 0;
+}
+
+/* The groups of one side of "::" (RFC 4291 2.2); the last may be dotted IPv4. Returns bytes written or -1. */
+static int text_ip6_side(struct span s, uint8_t *ip, size_t room) {
+    struct wr w = bytes_wr(ip, room);
+    bool more = s.n > 0;
+    while (more) {
+        struct span before = s, part = text_cut(&s, ':');
+        uint8_t v4[4];
+        uint32_t v;
+        more = part.n < before.n;
+        if (!more && !text_ip4(part, v4))
+            bytes_put(&w, v4, 4);
+        else if (part.n <= 4 && text_hex(part, &v))
+            bytes_w16(&w, v);
+        else
+            return -1;
+    }
+    return w.bad ? -1 : (int)w.n;
+}
+
+/* An IPv4 or IPv6 literal, without port, brackets or zone. */
+static bool text_ip(struct span s, struct wcam_addr *a) {
+    uint8_t tail[16];
+    memset(a, 0, sizeof *a);
+    a->family = 4;
+    if (!text_ip4(s, a->ip)) return true;
+    memset(a, 0, sizeof *a);
+    a->family = 6;
+    struct span left = s;
+    size_t gap = 0;
+    while (gap + 1 < s.n && memcmp(s.p + gap, "::", 2)) gap++;
+    if (gap + 1 >= s.n) return text_ip6_side(left, a->ip, 16) == 16;
+    int head = text_ip6_side(base_span(s.p, gap), a->ip, 14);
+    int n = text_ip6_side(base_span(s.p + gap + 2, s.n - gap - 2), tail, head < 0 ? 0 : (size_t)(14 - head));
+    if (head < 0 || n < 0) return false;
+    memcpy(a->ip + 16 - n, tail, (size_t)n);
+    return true;
+}
+
+static void text_put_ip(struct wr *w, const struct wcam_addr *a) {
+    if (a->family == 4) text_putf(w, "%u.%u.%u.%u", a->ip[0], a->ip[1], a->ip[2], a->ip[3]);
+    for (int i = 0; a->family == 6 && i < 16; i += 2)
+        text_putf(w, "%s%x", i ? ":" : "", (unsigned)a->ip[i] << 8 | a->ip[i + 1]);
+}
+
+/* ==== 4 crypt ===============================================================
+ * Random bytes, SHA-1 HMAC for STUN, the hashes of certificate fingerprints, comparison in constant time.
+ * no I/O; mbedTLS gathers entropy and allocates; uses base, bytes
+ */
+enum crypt_sizes { CRYPT_SHA1 = 20, CRYPT_HASH_MAX = 64 };
+
+struct crypt {
+    mbedtls_entropy_context entropy;
+    mbedtls_ctr_drbg_context drbg;
+};
+
+#if MBEDTLS_VERSION_MAJOR >= 3
+#define CRYPT_SHA1_STARTS mbedtls_sha1_starts
+#define CRYPT_SHA1_UPDATE mbedtls_sha1_update
+#define CRYPT_SHA1_FINISH mbedtls_sha1_finish
+#else
+#define CRYPT_SHA1_STARTS mbedtls_sha1_starts_ret
+#define CRYPT_SHA1_UPDATE mbedtls_sha1_update_ret
+#define CRYPT_SHA1_FINISH mbedtls_sha1_finish_ret
+#endif
+
+static int crypt_open(struct crypt *c) {
+    mbedtls_entropy_init(&c->entropy);
+    mbedtls_ctr_drbg_init(&c->drbg);
+#if MBEDTLS_VERSION_MAJOR >= 3
+    if (psa_crypto_init() != PSA_SUCCESS) return -1; /* 3.x routes TLS through PSA in some configurations */
+#endif
+    return mbedtls_ctr_drbg_seed(&c->drbg, mbedtls_entropy_func, &c->entropy, NULL, 0);
+}
+
+static void crypt_close(struct crypt *c) {
+    mbedtls_ctr_drbg_free(&c->drbg);
+    mbedtls_entropy_free(&c->entropy);
+}
+
+static void crypt_wipe(void *p, size_t n) { mbedtls_platform_zeroize(p, n); }
+
+/* A generator that fails has lost its entropy source; predictable keys would be worse than a stop. */
+static void crypt_random(struct crypt *c, void *p, size_t n) {
+    if (mbedtls_ctr_drbg_random(&c->drbg, p, n)) abort();
+}
+
+static uint32_t crypt_random32(struct crypt *c) {
+    uint32_t v;
+    crypt_random(c, &v, sizeof v);
+    return v;
+}
+
+/* n random bytes as text that is safe in URLs and SDP: 4 characters for each 3 bytes, then a NUL. */
+static void crypt_name(struct crypt *c, size_t n, char *to, size_t cap) {
+    uint8_t raw[48];
+    struct wr w = bytes_wr(to, cap - 1);
+    assert(n <= sizeof raw && cap > (n * 4 + 2) / 3);
+    crypt_random(c, raw, n);
+    bytes_base64url(&w, base_span(raw, n));
+    to[w.n] = 0;
+}
+
+static bool crypt_same(const void *a, const void *b, size_t n) {
+    const uint8_t *x = a, *y = b;
+    uint8_t d = 0;
+    for (size_t i = 0; i < n; i++) d |= x[i] ^ y[i];
+    return d == 0;
+}
+
+/* Secrets typed by people: the time taken tells nothing but the length of what was given. */
+static bool crypt_same_text(struct span given, struct span secret) {
+    uint8_t d = given.n != secret.n;
+    for (size_t i = 0; i < given.n; i++) d |= given.p[i] ^ (secret.n ? secret.p[i % secret.n] : 1);
+    return d == 0;
+}
+
+/* HMAC-SHA1 (RFC 2104) over two pieces. By hand over SHA-1, since mbedtls_md allocates and this runs per packet. */
+static void crypt_hmac_sha1(struct span key, struct span a, struct span b, uint8_t out[CRYPT_SHA1]) {
+    uint8_t pad[64], k[64] = {0};
+    mbedtls_sha1_context sha;
+    mbedtls_sha1_init(&sha);
+    if (key.n > sizeof k) {
+        CRYPT_SHA1_STARTS(&sha);
+        CRYPT_SHA1_UPDATE(&sha, key.p, key.n);
+        CRYPT_SHA1_FINISH(&sha, k);
+    } else if (key.n)
+        memcpy(k, key.p, key.n);
+    for (size_t i = 0; i < sizeof k; i++) pad[i] = k[i] ^ 0x36;
+    CRYPT_SHA1_STARTS(&sha);
+    CRYPT_SHA1_UPDATE(&sha, pad, sizeof pad);
+    CRYPT_SHA1_UPDATE(&sha, a.p, a.n);
+    CRYPT_SHA1_UPDATE(&sha, b.p, b.n);
+    CRYPT_SHA1_FINISH(&sha, out);
+    for (size_t i = 0; i < sizeof k; i++) pad[i] = k[i] ^ 0x5c;
+    CRYPT_SHA1_STARTS(&sha);
+    CRYPT_SHA1_UPDATE(&sha, pad, sizeof pad);
+    CRYPT_SHA1_UPDATE(&sha, out, CRYPT_SHA1);
+    CRYPT_SHA1_FINISH(&sha, out);
+    mbedtls_sha1_free(&sha);
+    crypt_wipe(k, sizeof k);
+    crypt_wipe(pad, sizeof pad);
+}
+
+/* Returns the hash's length, 0 when mbedTLS does not have it. */
+static size_t crypt_hash(mbedtls_md_type_t kind, struct span s, uint8_t out[CRYPT_HASH_MAX]) {
+    const mbedtls_md_info_t *md = mbedtls_md_info_from_type(kind);
+    return md && !mbedtls_md(md, s.p, s.n, out) ? mbedtls_md_get_size(md) : 0;
+}
+
+/* ==== 5 stun ================================================================
+ * STUN messages (RFC 8489): parse, build, integrity, fingerprint.
+ *
+ *    0                   1                   2                   3
+ *    0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+ *   |0 0|     message type          |  length of the attributes     |
+ *   |                 magic cookie 0x2112a442                       |
+ *   |                 transaction id (96 bits)                      |
+ *   |  attribute type               |  length of its value          |  then the value, padded to 4 bytes, ...
+ *
+ * pure; uses base, bytes, crypt
+ */
+enum stun_numbers {
+    STUN_COOKIE = 0x2112a442,
+    STUN_HEADER = 20,
+    STUN_BINDING = 0x0001,
+    STUN_INDICATION = 0x0011,
+    STUN_SUCCESS = 0x0101,
+    STUN_ERROR = 0x0111,
+    STUN_MAPPED_ADDRESS = 0x0001,
+    STUN_USERNAME = 0x0006,
+    STUN_INTEGRITY = 0x0008,
+    STUN_ERROR_CODE = 0x0009,
+    STUN_UNKNOWN = 0x000a,
+    STUN_XOR_MAPPED_ADDRESS = 0x0020,
+    STUN_PRIORITY = 0x0024,
+    STUN_USE_CANDIDATE = 0x0025,
+    STUN_FINGERPRINT = 0x8028,
+    STUN_ICE_CONTROLLED = 0x8029,
+    STUN_ICE_CONTROLLING = 0x802a,
+    STUN_FINGERPRINT_XOR = 0x5354554e,
+    STUN_UNKNOWN_MAX = 8 /* reported back in a 420; more are counted as one refusal all the same */
+};
+
+struct stun_msg {
+    uint16_t type;
+    const uint8_t *id;       /* 12 bytes */
+    struct span username;    /* p is NULL when absent */
+    struct span integrity;   /* its 20 bytes; p is NULL when absent */
+    struct wcam_addr mapped; /* family 0 when absent */
+    unsigned error;          /* ERROR-CODE, 0 when absent */
+    bool use_candidate, controlled, fingerprint;
+    int unknown_count; /* comprehension-required attributes not known here */
+    uint16_t unknown[STUN_UNKNOWN_MAX];
+};
+
+/* XOR-MAPPED-ADDRESS (RFC 8489 14.2): the port is xored with the cookie's top half, the address with cookie and id. */
+static void stun_xor(struct wcam_addr *a, const uint8_t *header) {
+    a->port ^= STUN_COOKIE >> 16;
+    for (int i = 0; i < (a->family == 6 ? 16 : 4); i++) a->ip[i] ^= header[4 + i];
+}
+
+static struct wcam_addr stun_read_addr(struct span value) {
+    struct rd r = bytes_rd(value);
+    struct wcam_addr a = {0};
+    bytes_r8(&r);
+    uint8_t family = bytes_r8(&r);
+    a.port = bytes_r16(&r);
+    struct span ip = bytes_take(&r, family == 2 ? 16 : 4);
+    if (r.bad || bytes_left(&r) || (family != 1 && family != 2)) return (struct wcam_addr){0};
+    memcpy(a.ip, ip.p, ip.n);
+    a.family = family == 2 ? 6 : 4;
+    return a;
+}
+
+/* false: the value has a length that this attribute cannot have. */
+static bool stun_attribute(struct stun_msg *m, const uint8_t *header, unsigned type, struct span value) {
+    switch (type) {
+    case STUN_USERNAME: m->username = value; return value.n <= 508; /* RFC 8489 14.3: below 509 bytes */
+    case STUN_INTEGRITY: m->integrity = value; return value.n == CRYPT_SHA1;
+    case STUN_USE_CANDIDATE: m->use_candidate = true; return true;
+    case STUN_ICE_CONTROLLED: m->controlled = true; return value.n == 8;
+    case STUN_XOR_MAPPED_ADDRESS:
+        m->mapped = stun_read_addr(value);
+        stun_xor(&m->mapped, header);
+        return m->mapped.family != 0;
+    case STUN_ERROR_CODE: m->error = value.n < 4 ? 0 : (value.p[2] & 7) * 100u + value.p[3]; return value.n >= 4;
+    case STUN_PRIORITY: return value.n == 4;
+    case STUN_MAPPED_ADDRESS:
+    case STUN_UNKNOWN: return true;
+    default: break;
+    }
+    /* RFC 8489 14: types below 0x8000 must be understood, the others may be passed over. */
+    if (type < 0x8000 && m->unknown_count++ < STUN_UNKNOWN_MAX) m->unknown[m->unknown_count - 1] = (uint16_t)type;
+    return true;
+}
+
+/* One whole message. Spans point into s. */
+static enum drop stun_read(struct span s, struct stun_msg *m) {
+    struct rd r = bytes_rd(s);
+    *m = (struct stun_msg){.type = bytes_r16(&r)};
+    size_t length = bytes_r16(&r);
+    uint32_t cookie = bytes_r32(&r);
+    m->id = bytes_take(&r, 12).p;
+    /* RFC 8489 6: two zero bits, the cookie, a length that is a multiple of 4 and covers all that follows */
+    if (r.bad || m->type & 0xc000 || cookie != STUN_COOKIE || length % 4 || length != bytes_left(&r))
+        return DROP_STUN_MALFORMED;
+    while (bytes_left(&r)) {
+        const uint8_t *at = r.p;
+        unsigned type = bytes_r16(&r);
+        struct span value = bytes_take(&r, bytes_r16(&r));
+        bytes_take(&r, -value.n & 3); /* the padding may hold anything (RFC 8489 14) */
+        if (r.bad) return DROP_STUN_MALFORMED;
+        if (type == STUN_FINGERPRINT) {
+            /* RFC 8489 14.7: it is the last attribute, over all that stands before it */
+            uint32_t crc = bytes_crc32(base_span(s.p, (size_t)(at - s.p))) ^ STUN_FINGERPRINT_XOR;
+            struct rd v = bytes_rd(value);
+            if (bytes_r32(&v) != crc || v.bad || bytes_left(&r)) return DROP_STUN_FINGERPRINT;
+            m->fingerprint = true;
+        } else if (m->integrity.p)
+            continue; /* RFC 8489 14.5: ignored behind MESSAGE-INTEGRITY */
+        else if (!stun_attribute(m, s.p, type, value))
+            return DROP_STUN_MALFORMED;
+    }
+    return DROP_NONE;
+}
+
+/* The HMAC covers what precedes the attribute, with a header length that ends with the attribute (RFC 8489 14.5). */
+static void stun_hmac(struct span before, struct span key, uint8_t out[CRYPT_SHA1]) {
+    uint8_t head[4];
+    struct wr w = bytes_wr(head, sizeof head);
+    bytes_put(&w, before.p, 2);
+    bytes_w16(&w, (unsigned)(before.n - STUN_HEADER + 4 + CRYPT_SHA1));
+    crypt_hmac_sha1(key, bytes_written(&w), base_span(before.p + 4, before.n - 4), out);
+}
+
+static bool stun_authentic(struct span s, const struct stun_msg *m, struct span key) {
+    uint8_t mac[CRYPT_SHA1];
+    if (!m->integrity.p) return false;
+    stun_hmac(base_span(s.p, (size_t)(m->integrity.p - 4 - s.p)), key, mac);
+    return crypt_same(mac, m->integrity.p, sizeof mac);
+}
+
+static void stun_begin(struct wr *w, unsigned type, const uint8_t id[12]) {
+    bytes_w16(w, type);
+    bytes_w16(w, 0);
+    bytes_w32(w, STUN_COOKIE);
+    bytes_put(w, id, 12);
+}
+
+static void stun_put(struct wr *w, unsigned type, struct span value) {
+    bytes_w16(w, type);
+    bytes_w16(w, (unsigned)value.n);
+    bytes_put(w, value.p, value.n);
+    bytes_put_uint(w, 0, -value.n & 3);
+}
+
+static void stun_put_mapped(struct wr *w, struct wcam_addr a) {
+    bool six = a.family == 6;
+    bytes_w16(w, STUN_XOR_MAPPED_ADDRESS);
+    bytes_w16(w, six ? 20 : 8);
+    if (!w->bad) stun_xor(&a, w->p);
+    bytes_w16(w, six ? 2 : 1);
+    bytes_w16(w, a.port);
+    bytes_put(w, a.ip, six ? 16 : 4);
+}
+
+/* Sets the length, adds MESSAGE-INTEGRITY when there is a key, and FINGERPRINT. w holds this message alone. */
+static void stun_finish(struct wr *w, struct span key) {
+    uint8_t mac[CRYPT_SHA1];
+    if (key.n && !w->bad) {
+        stun_hmac(bytes_written(w), key, mac);
+        stun_put(w, STUN_INTEGRITY, base_span(mac, sizeof mac));
+    }
+    bytes_w16_at(w, 2, (unsigned)(w->n - STUN_HEADER + 8));
+    uint32_t crc = bytes_crc32(bytes_written(w)) ^ STUN_FINGERPRINT_XOR;
+    bytes_w16(w, STUN_FINGERPRINT);
+    bytes_w16(w, 4);
+    bytes_w32(w, crc);
+}
+
+/* An error response (RFC 8489 6.3.1). Never longer than a request with credentials: no use for amplification. */
+static void stun_refuse(struct wr *w, const struct stun_msg *m, unsigned code, struct span key) {
+    stun_begin(w, STUN_ERROR, m->id);
+    uint8_t value[4] = {0, 0, (uint8_t)(code / 100), (uint8_t)(code % 100)};
+    stun_put(w, STUN_ERROR_CODE, base_span(value, sizeof value));
+    if (code == 420) {
+        int n = m->unknown_count < STUN_UNKNOWN_MAX ? m->unknown_count : STUN_UNKNOWN_MAX;
+        bytes_w16(w, STUN_UNKNOWN);
+        bytes_w16(w, (unsigned)n * 2);
+        for (int i = 0; i < n; i++) bytes_w16(w, m->unknown[i]);
+        if (n & 1) bytes_w16(w, 0);
+    }
+    stun_finish(w, key);
+}
+
+/* ==== 6 ice =================================================================
+ * The lite agent (RFC 8445 2.5): it never sends checks, it answers them; the browser finds the way and nominates.
+ * A path is usable once an authenticated check came over it. Consent (RFC 7675) is the browser's own checks going on.
+ * pure; uses base, bytes, text, stun
+ */
+enum ice_sizes { ICE_UFRAG = 16, ICE_PWD = 24, ICE_PATHS = 8 };
+#define ICE_CONSENT (30 * BASE_S) /* RFC 7675 5.1: consent expires 30 s after the last one */
+
+struct ice {
+    char ufrag[ICE_UFRAG + 1], pwd[ICE_PWD + 1]; /* ours; RFC 8445 5.3 asks for 24 and 128 bits at least */
+    char peer_ufrag[257];
+    struct path paths[ICE_PATHS]; /* proven by a check, oldest first replaced */
+    int path_count, path_next;
+    struct path active; /* where media goes: the latest proven path, then the nominated one */
+    bool nominated;
+    int64_t heard; /* the last authenticated check; consent runs from here */
+};
+
+static bool ice_connected(const struct ice *ice) { return ice->path_count > 0; }
+
+static bool ice_knows(const struct ice *ice, const struct path *path) {
+    for (int i = 0; i < ice->path_count; i++)
+        if (base_path_same(&ice->paths[i], path)) return true;
+    return false;
+}
+
+/* RFC 8445 7.3.1.4 for a lite agent: the check itself makes the pair valid.
+ * DEVIATION: media may leave over the latest proven path before nomination (RFC 8445 12.1 waits for it in ICE-lite);
+ * browsers accept it, and the first picture comes a round trip earlier. */
+static void ice_prove(struct ice *ice, const struct path *path, bool nominate) {
+    if (!ice_knows(ice, path)) {
+        if (ice->path_count == ICE_PATHS && base_path_same(&ice->paths[ice->path_next], &ice->active))
+            ice->path_next = (ice->path_next + 1) % ICE_PATHS; /* never the one in use */
+        ice->paths[ice->path_next] = *path;
+        ice->path_next = (ice->path_next + 1) % ICE_PATHS;
+        if (ice->path_count < ICE_PATHS) ice->path_count++;
+    }
+    if (!nominate && ice->nominated) return;
+    ice->active = *path;
+    ice->nominated = ice->nominated || nominate;
+}
+
+/* USERNAME is "our ufrag:their ufrag" (RFC 8445 7.2.2). */
+static bool ice_username(const struct ice *ice, struct span username) {
+    struct span ours = text_cut(&username, ':');
+    return text_is(ours, ice->ufrag) && text_is(username, ice->peer_ufrag);
+}
+
+/* A binding request or indication for this agent. reply may stay empty. */
+static enum drop ice_input(struct ice *ice, const struct path *path, struct span s, const struct stun_msg *m,
+                           int64_t now, struct wr *reply) {
+    struct span key = text_of(ice->pwd);
+    if (m->type == STUN_INDICATION) return DROP_NONE; /* a keep-alive (RFC 8445 11): no answer, no consent */
+    if (m->type != STUN_BINDING) return DROP_STUN_METHOD;
+    /* RFC 8489 9.1.3: 400 without credentials, 401 when they are wrong; neither is signed */
+    if (!m->username.p || !m->integrity.p) {
+        stun_refuse(reply, m, 400, base_span(NULL, 0));
+        return DROP_STUN_NO_CREDENTIALS;
+    }
+    if (!ice_username(ice, m->username) || !stun_authentic(s, m, key)) {
+        stun_refuse(reply, m, 401, base_span(NULL, 0));
+        return ice_username(ice, m->username) ? DROP_STUN_INTEGRITY : DROP_STUN_USERNAME;
+    }
+    if (m->unknown_count) { /* RFC 8489 6.3.1 */
+        stun_refuse(reply, m, 420, key);
+        return DROP_STUN_ATTRIBUTE;
+    }
+    /* RFC 8445 6.1.1: the lite agent is controlled, always. 7.3.1.1: a second controlled agent is told so. */
+    if (m->controlled) {
+        stun_refuse(reply, m, 487, key);
+        return DROP_ICE_ROLE;
+    }
+    ice_prove(ice, path, m->use_candidate);
+    ice->heard = now;
+    stun_begin(reply, STUN_SUCCESS, m->id);
+    stun_put_mapped(reply, path->remote);
+    stun_finish(reply, key);
+    return DROP_NONE;
+}
+
+/* Someone knocks whose ufrag nobody has: a viewer of an earlier run, or a scan. */
+static enum drop ice_stranger(const struct stun_msg *m, struct wr *reply) {
+    if (m->type != STUN_BINDING) return DROP_STUN_METHOD;
+    stun_refuse(reply, m, m->username.p && m->integrity.p ? 401 : 400, base_span(NULL, 0));
+    return m->username.p ? DROP_STUN_USERNAME : DROP_STUN_NO_CREDENTIALS;
+}
+
+/* ==== 7 dtls ================================================================
+ * DTLS 1.2 (RFC 6347) by mbedTLS, datagram in, datagrams out; the fingerprint check (RFC 8122), the use_srtp keys
+ * (RFC 5764). As the active side in general; as the passive side behind a re-assembly of the ClientHello, because
+ * browsers send one of 1.4 KB in two fragments, which mbedTLS before 3.6.6 refuses.
+ * no I/O; mbedTLS allocates; uses base, bytes, text, crypt
+ */
+enum dtls_sizes {
+    DTLS_HELLO = 4096, /* bound on a re-assembled ClientHello; browsers send 1.5 KB */
+    DTLS_KEYS = 60,    /* two keys of 16 bytes, two salts of 14 (RFC 5764 4.2) */
+    DTLS_RECORD = 13,
+    DTLS_HANDSHAKE_HEADER = 12, /* RFC 6347 4.1, 4.2.2 */
+    DTLS_FINGERPRINT = 3 * 32   /* "AB:CD:...": sha-256 in text with its NUL */
+};
+
+/* One per instance: the key, its self-signed certificate, the settings of both roles. */
+struct dtls_home {
+    struct crypt *crypt;
+    mbedtls_pk_context key;
+    mbedtls_x509_crt cert;
+    mbedtls_ssl_config role[2]; /* MBEDTLS_SSL_IS_CLIENT 0, MBEDTLS_SSL_IS_SERVER 1 */
+    char fingerprint[DTLS_FINGERPRINT];
+    struct dtls *turn; /* whose handshake runs: 2.28 exports keys per configuration, not per connection */
+};
+
+enum dtls_state { DTLS_IDLE, DTLS_HANDSHAKING, DTLS_READY, DTLS_CLOSED, DTLS_FAILED };
+
+struct dtls {
+    struct dtls_home *home;
+    enum dtls_state state;
+    const char *why; /* a sentence when FAILED */
+    bool server;
+    mbedtls_md_type_t peer_hash; /* the offer's a=fingerprint */
+    uint8_t peer_print[CRYPT_HASH_MAX];
+    mbedtls_ssl_context ssl;
+    struct span datagram; /* what mbedTLS reads next; empty: nothing there */
+    struct emit out;
+    struct path path;
+    int64_t now, half_time, full_time; /* the handshake's two timers (mbedtls_ssl_set_timer_cb); full_time 0: off */
+    uint8_t keys[DTLS_KEYS];
+    bool have_keys;
+    struct { /* the ClientHello under re-assembly */
+        uint16_t seq;
+        size_t length; /* 0: none begun */
+        uint8_t seen[DTLS_HELLO / 8];
+        uint8_t record[DTLS_RECORD + DTLS_HANDSHAKE_HEADER + DTLS_HELLO];
+    } hello;
+};
+
+/* RFC 5764 4.2: client key, server key, client salt, server salt from the exporter of RFC 5705. */
+static void dtls_derive(struct dtls *d, mbedtls_tls_prf_types prf, const uint8_t *master,
+                        const uint8_t *client_random, const uint8_t *server_random) {
+    uint8_t random[64];
+    memcpy(random, client_random, 32);
+    memcpy(random + 32, server_random, 32);
+    d->have_keys = !mbedtls_ssl_tls_prf(prf, master, 48, "EXTRACTOR-dtls_srtp", random, sizeof random, d->keys,
+                                        sizeof d->keys);
+    crypt_wipe(random, sizeof random);
+}
+
+#if MBEDTLS_VERSION_MAJOR >= 3
+static void dtls_export(void *to, mbedtls_ssl_key_export_type type, const uint8_t *secret, size_t n,
+                        const uint8_t client_random[32], const uint8_t server_random[32],
+                        mbedtls_tls_prf_types prf) {
+    if (type == MBEDTLS_SSL_KEY_EXPORT_TLS12_MASTER_SECRET && n == 48)
+        dtls_derive(to, prf, secret, client_random, server_random);
+}
+#else
+static int dtls_export(void *to, const uint8_t *master, const uint8_t *block, size_t mac, size_t key, size_t iv,
+                       const uint8_t client_random[32], const uint8_t server_random[32],
+                       mbedtls_tls_prf_types prf) {
+    struct dtls_home *home = to;
+    (void)block, (void)mac, (void)key, (void)iv;
+    dtls_derive(home->turn, prf, master, client_random, server_random);
+    return 0;
+}
+#endif
+
+static int dtls_make_certificate(struct dtls_home *h) {
+    uint8_t der[1024], serial[16];
+    mbedtls_x509write_cert w;
+    mbedtls_x509write_crt_init(&w);
+    crypt_random(h->crypt, serial, sizeof serial);
+    serial[0] &= 0x7f; /* RFC 5280 4.1.2.2: positive */
+    serial[0] |= 0x40;
+    int rc = mbedtls_pk_setup(&h->key, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY));
+    if (!rc)
+        rc = mbedtls_ecp_gen_key(MBEDTLS_ECP_DP_SECP256R1, mbedtls_pk_ec(h->key), mbedtls_ctr_drbg_random,
+                                 &h->crypt->drbg);
+    mbedtls_x509write_crt_set_subject_key(&w, &h->key);
+    mbedtls_x509write_crt_set_issuer_key(&w, &h->key);
+    mbedtls_x509write_crt_set_version(&w, MBEDTLS_X509_CRT_VERSION_3);
+    mbedtls_x509write_crt_set_md_alg(&w, MBEDTLS_MD_SHA256);
+    if (!rc) rc = mbedtls_x509write_crt_set_subject_name(&w, "CN=webrtc_cam");
+    if (!rc) rc = mbedtls_x509write_crt_set_issuer_name(&w, "CN=webrtc_cam");
+    /* WebRTC trusts the fingerprint, nobody checks the dates (RFC 8827 6.5); a device's clock may be wrong. */
+    if (!rc) rc = mbedtls_x509write_crt_set_validity(&w, "20000101000000", "20491231235959");
+#if MBEDTLS_VERSION_NUMBER >= 0x03040000
+    if (!rc) rc = mbedtls_x509write_crt_set_serial_raw(&w, serial, sizeof serial);
+#else
+    mbedtls_mpi number;
+    mbedtls_mpi_init(&number);
+    if (!rc) rc = mbedtls_mpi_read_binary(&number, serial, sizeof serial);
+    if (!rc) rc = mbedtls_x509write_crt_set_serial(&w, &number);
+    mbedtls_mpi_free(&number);
+#endif
+    int n = rc ? rc : mbedtls_x509write_crt_der(&w, der, sizeof der, mbedtls_ctr_drbg_random, &h->crypt->drbg);
+    mbedtls_x509write_crt_free(&w);
+    /* the DER stands at the end of the buffer */
+    return n < 0 ? n : mbedtls_x509_crt_parse_der(&h->cert, der + sizeof der - n, (size_t)n);
+}
+
+static int dtls_configure(struct dtls_home *h, int role) {
+    static const mbedtls_ssl_srtp_profile profiles[] = {MBEDTLS_TLS_SRTP_AES128_CM_HMAC_SHA1_80,
+                                                        MBEDTLS_TLS_SRTP_UNSET};
+    mbedtls_ssl_config *conf = &h->role[role];
+    int rc = mbedtls_ssl_config_defaults(conf, role, MBEDTLS_SSL_TRANSPORT_DATAGRAM, MBEDTLS_SSL_PRESET_DEFAULT);
+    if (!rc) rc = mbedtls_ssl_conf_own_cert(conf, &h->cert, &h->key);
+    if (!rc) rc = mbedtls_ssl_conf_dtls_srtp_protection_profiles(conf, profiles);
+    mbedtls_ssl_conf_rng(conf, mbedtls_ctr_drbg_random, &h->crypt->drbg);
+    /* The chain is not checked, the fingerprint is: dtls_verify. */
+    mbedtls_ssl_conf_authmode(conf, MBEDTLS_SSL_VERIFY_OPTIONAL);
+    /* RFC 6347 4.2.4.1 recommends 1 s to begin with; RFC 9147 5.8.2 lets real-time applications start lower. */
+    mbedtls_ssl_conf_handshake_timeout(conf, 100, 2000);
+#if MBEDTLS_VERSION_MAJOR >= 3
+    mbedtls_ssl_conf_max_tls_version(conf, MBEDTLS_SSL_VERSION_TLS1_2);
+#else
+    mbedtls_ssl_conf_export_keys_ext_cb(conf, dtls_export, h);
+#endif
+#if defined(MBEDTLS_SSL_DTLS_HELLO_VERIFY) && defined(MBEDTLS_SSL_SRV_C)
+    /* No cookie exchange (RFC 6347 4.2.1): the address has passed an authenticated STUN check already. */
+    if (role == MBEDTLS_SSL_IS_SERVER) mbedtls_ssl_conf_dtls_cookies(conf, NULL, NULL, NULL);
+#endif
+    return rc;
+}
+
+/* 0 or mbedTLS's error. The home stays where it is: connections point to it. */
+static int dtls_home_open(struct dtls_home *h, struct crypt *crypt) {
+    uint8_t hash[CRYPT_HASH_MAX];
+    memset(h, 0, sizeof *h);
+    h->crypt = crypt;
+    mbedtls_pk_init(&h->key);
+    mbedtls_x509_crt_init(&h->cert);
+    mbedtls_ssl_config_init(&h->role[0]);
+    mbedtls_ssl_config_init(&h->role[1]);
+    int rc = dtls_make_certificate(h);
+    if (!rc) rc = dtls_configure(h, MBEDTLS_SSL_IS_CLIENT);
+    if (!rc) rc = dtls_configure(h, MBEDTLS_SSL_IS_SERVER);
+    size_t n = rc ? 0 : crypt_hash(MBEDTLS_MD_SHA256, base_span(h->cert.raw.p, h->cert.raw.len), hash);
+    struct wr w = bytes_wr(h->fingerprint, sizeof h->fingerprint);
+    for (size_t i = 0; i < n; i++) text_putf(&w, i ? ":%02X" : "%02X", hash[i]);
+    return rc ? rc : n ? 0 : -1;
+}
+
+static void dtls_home_close(struct dtls_home *h) {
+    mbedtls_ssl_config_free(&h->role[0]);
+    mbedtls_ssl_config_free(&h->role[1]);
+    mbedtls_x509_crt_free(&h->cert);
+    mbedtls_pk_free(&h->key);
+}
+
+static int dtls_send(void *to, const uint8_t *p, size_t n) {
+    struct dtls *d = to;
+    d->out.send(d->out.to, &d->path, p, n);
+    return (int)n;
+}
+
+static int dtls_recv(void *from, uint8_t *p, size_t cap) {
+    struct dtls *d = from;
+    size_t n = d->datagram.n < cap ? d->datagram.n : cap;
+    if (!n) return MBEDTLS_ERR_SSL_WANT_READ;
+    memcpy(p, d->datagram.p, n);
+    d->datagram.n = 0;
+    return (int)n;
+}
+
+static void dtls_set_timer(void *to, uint32_t half_ms, uint32_t full_ms) {
+    struct dtls *d = to;
+    d->half_time = d->now + half_ms * BASE_MS;
+    d->full_time = full_ms ? d->now + full_ms * BASE_MS : 0;
+}
+
+static int dtls_get_timer(void *from) {
+    struct dtls *d = from;
+    if (!d->full_time) return -1;
+    return d->now >= d->full_time ? 2 : d->now >= d->half_time ? 1 : 0;
+}
+
+/* mbedTLS takes the hash of an SDP fingerprint line: "sha-256 AB:CD:..." (RFC 8122 5). false: not one we can check. */
+static bool dtls_read_fingerprint(struct span line, mbedtls_md_type_t *kind, uint8_t hash[CRYPT_HASH_MAX]) {
+    static const struct {
+        const char *name;
+        mbedtls_md_type_t kind;
+        size_t n;
+    } known[] = {
+        {"sha-256", MBEDTLS_MD_SHA256, 32}, {"sha-384", MBEDTLS_MD_SHA384, 48}, {"sha-512", MBEDTLS_MD_SHA512, 64}};
+    struct span name = text_word(&line);
+    for (size_t k = 0; k < sizeof known / sizeof *known; k++) {
+        if (!text_like(name, known[k].name) || line.n != known[k].n * 3 - 1) continue;
+        for (size_t i = 0; i < known[k].n; i++) {
+            uint32_t v;
+            if (!text_hex(text_cut(&line, ':'), &v) || v > 255) return false;
+            hash[i] = (uint8_t)v;
+        }
+        *kind = known[k].kind;
+        return true;
+    }
+    return false;
+}
+
+/* d is zeroed storage that stays where it is until dtls_close. */
+static int dtls_open(struct dtls *d, struct dtls_home *home, bool server, struct emit out) {
+    d->home = home;
+    d->server = server;
+    d->out = out;
+    mbedtls_ssl_init(&d->ssl);
+    int rc = mbedtls_ssl_setup(&d->ssl, &home->role[server ? MBEDTLS_SSL_IS_SERVER : MBEDTLS_SSL_IS_CLIENT]);
+    if (rc) return rc;
+    mbedtls_ssl_set_bio(&d->ssl, d, dtls_send, dtls_recv, NULL);
+    mbedtls_ssl_set_timer_cb(&d->ssl, d, dtls_set_timer, dtls_get_timer);
+    mbedtls_ssl_set_mtu(&d->ssl, BASE_DATAGRAM);
+#if MBEDTLS_VERSION_MAJOR >= 3
+    mbedtls_ssl_set_export_keys_cb(&d->ssl, dtls_export, d);
+#endif
+    return mbedtls_ssl_set_hostname(&d->ssl, NULL);
+}
+
+static void dtls_fail(struct dtls *d, const char *why) {
+    d->state = DTLS_FAILED;
+    d->why = why;
+}
+
+/* RFC 8827 6.5: the certificate must be the one whose fingerprint the signaling carried, or nothing is sent. */
+static bool dtls_verify(const struct dtls *d) {
+    uint8_t hash[CRYPT_HASH_MAX];
+    const mbedtls_x509_crt *cert = mbedtls_ssl_get_peer_cert(&d->ssl);
+    size_t n = cert ? crypt_hash(d->peer_hash, base_span(cert->raw.p, cert->raw.len), hash) : 0;
+    return n && crypt_same(hash, d->peer_print, n);
+}
+
+static void dtls_finish(struct dtls *d) {
+    mbedtls_dtls_srtp_info srtp;
+    mbedtls_ssl_get_dtls_srtp_negotiation_result(&d->ssl, &srtp);
+#if MBEDTLS_VERSION_MAJOR >= 3
+    mbedtls_ssl_srtp_profile profile = srtp.MBEDTLS_PRIVATE(chosen_dtls_srtp_profile);
+#else
+    mbedtls_ssl_srtp_profile profile = srtp.chosen_dtls_srtp_profile;
+#endif
+    if (!dtls_verify(d))
+        dtls_fail(d, "the browser's certificate is not the one its offer announced");
+    else if (profile != MBEDTLS_TLS_SRTP_AES128_CM_HMAC_SHA1_80)
+        dtls_fail(d, "the browser did not agree to SRTP_AES128_CM_HMAC_SHA1_80");
+    else if (!d->have_keys)
+        dtls_fail(d, "mbedTLS exported no keys");
+    else
+        d->state = DTLS_READY;
+}
+
+/* Lets mbedTLS work on what is there: the datagram, or a timer that ran out. */
+static void dtls_step(struct dtls *d) {
+    uint8_t sink[256];
+    int rc = 0;
+    d->home->turn = d;
+    if (d->state == DTLS_HANDSHAKING) {
+        rc = mbedtls_ssl_handshake(&d->ssl);
+        if (!rc) dtls_finish(d);
+    }
+    while (d->state == DTLS_READY && (rc = mbedtls_ssl_read(&d->ssl, sink, sizeof sink)) > 0) continue;
+    if (rc == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY)
+        d->state = DTLS_CLOSED;
+    else if (rc == MBEDTLS_ERR_SSL_TIMEOUT)
+        dtls_fail(d, "the encryption handshake got no answer");
+    else if (rc && rc != MBEDTLS_ERR_SSL_WANT_READ && rc != MBEDTLS_ERR_SSL_WANT_WRITE &&
+             d->state == DTLS_HANDSHAKING)
+        dtls_fail(d, "the encryption handshake failed");
+}
+
+/* Begins to shake hands over path, which an authenticated check has proven. */
+static void dtls_start(struct dtls *d, const struct path *path, int64_t now) {
+    if (d->state != DTLS_IDLE) return;
+    d->state = DTLS_HANDSHAKING;
+    d->path = *path;
+    d->now = now;
+    dtls_step(d);
+}
+
+/* Takes one fragment of a ClientHello record (RFC 6347 4.2.3):
+ *   type 22, version 2, epoch 2 (0), sequence 6, length 2 | msg 1, length 3, message_seq 2, offset 3, fragment length 3
+ * Returns the whole as one record once every byte is there, else an empty span. */
+static struct span dtls_gather(struct dtls *d, struct span record) {
+    struct rd r = bytes_rd(record);
+    bytes_take(&r, DTLS_RECORD + 1);
+    size_t length = bytes_r24(&r);
+    uint16_t seq = bytes_r16(&r);
+    size_t at = bytes_r24(&r), n = bytes_r24(&r);
+    struct span part = bytes_take(&r, n);
+    struct span none = base_span(record.p, 0);
+    if (r.bad || bytes_left(&r) || !n || length > DTLS_HELLO || at + n > length) return none;
+    if (d->hello.length != length || d->hello.seq != seq) {
+        memset(d->hello.seen, 0, sizeof d->hello.seen);
+        d->hello.length = length;
+        d->hello.seq = seq;
+    }
+    uint8_t *body = d->hello.record + DTLS_RECORD + DTLS_HANDSHAKE_HEADER;
+    memcpy(body + at, part.p, n);
+    for (size_t i = at; i < at + n; i++) d->hello.seen[i / 8] |= (uint8_t)(1 << i % 8);
+    for (size_t i = 0; i < length; i++)
+        if (!(d->hello.seen[i / 8] >> i % 8 & 1)) return none;
+    struct wr w = bytes_wr(d->hello.record, DTLS_RECORD + DTLS_HANDSHAKE_HEADER);
+    bytes_put(&w, record.p, 11); /* the last fragment's record number */
+    bytes_w16(&w, (unsigned)(DTLS_HANDSHAKE_HEADER + length));
+    bytes_w8(&w, record.p[DTLS_RECORD]);
+    bytes_w24(&w, (uint32_t)length);
+    bytes_w16(&w, seq);
+    bytes_w24(&w, 0);
+    bytes_w24(&w, (uint32_t)length);
+    d->hello.length = 0;
+    return base_span(d->hello.record, DTLS_RECORD + DTLS_HANDSHAKE_HEADER + length);
+}
+
+/* A fragment of a ClientHello: handshake record of epoch 0, message type 1, shorter than the whole. */
+static bool dtls_is_hello_fragment(struct span s) {
+    struct rd r = bytes_rd(s);
+    uint8_t type = bytes_r8(&r);
+    bytes_take(&r, 2);
+    uint16_t epoch = bytes_r16(&r);
+    bytes_take(&r, 6);
+    size_t record = bytes_r16(&r);
+    uint8_t message = bytes_r8(&r);
+    size_t length = bytes_r24(&r);
+    bytes_take(&r, 5);
+    size_t part = bytes_r24(&r);
+    return !r.bad && type == 22 && epoch == 0 && message == 1 && part != length && record + DTLS_RECORD == s.n;
+}
+
+/* One datagram from a proven path. */
+static enum drop dtls_input(struct dtls *d, struct span s, int64_t now) {
+    struct rd r = bytes_rd(s);
+    if (d->state != DTLS_HANDSHAKING && d->state != DTLS_READY) return DROP_DTLS_EARLY;
+    bytes_take(&r, 11);
+    if (bytes_r16(&r) > bytes_left(&r) || r.bad) return DROP_DTLS_RECORD;
+    if (d->server && d->state == DTLS_HANDSHAKING && dtls_is_hello_fragment(s)) {
+        size_t before = d->hello.length;
+        s = dtls_gather(d, s);
+        if (!s.n) return d->hello.length || before ? DROP_NONE : DROP_DTLS_FRAGMENT;
+    }
+    d->now = now;
+    d->datagram = s;
+    dtls_step(d);
+    d->datagram.n = 0;
+    return d->state == DTLS_FAILED ? DROP_DTLS_HANDSHAKE : DROP_NONE;
+}
+
+static int64_t dtls_tick(struct dtls *d, int64_t now) {
+    d->now = now;
+    if (d->state == DTLS_HANDSHAKING && d->full_time && now >= d->full_time) dtls_step(d);
+    return d->state == DTLS_HANDSHAKING && d->full_time ? d->full_time : BASE_NEVER;
+}
+
+/* Says goodbye (close_notify) when there is someone to say it to. Idempotent; wipes the keys. */
+static void dtls_close(struct dtls *d, int64_t now) {
+    if (!d->home) return;
+    d->now = now;
+    d->home->turn = d;
+    if (d->state == DTLS_READY) mbedtls_ssl_close_notify(&d->ssl);
+    mbedtls_ssl_free(&d->ssl);
+    crypt_wipe(d->keys, sizeof d->keys);
+    d->have_keys = false;
+    d->home = NULL;
+    d->state = DTLS_CLOSED;
+}
+
+/* ==== 8 seal ================================================================
+ * SRTP and SRTCP (RFC 3711) by libsrtp2, AES128_CM_HMAC_SHA1_80.
+ * no I/O; libsrtp2 allocates; uses crypt, dtls
+ */
+enum seal_sizes {
+    SEAL_TAG = 10,         /* the authentication tag of SRTP */
+    SEAL_ROOM = 10 + 4 + 4 /* SRTCP: tag, index; and a word of slack */
+};
+
+struct seal {
+    srtp_t out, in;
+};
+
+static void seal_close(struct seal *s) {
+    if (s->out) srtp_dealloc(s->out);
+    if (s->in) srtp_dealloc(s->in);
+    s->out = s->in = NULL;
+}
+
+static bool seal_make(srtp_t *to, srtp_ssrc_type_t direction, const uint8_t *key, const uint8_t *salt) {
+    uint8_t both[30];
+    srtp_policy_t policy;
+    memset(&policy, 0, sizeof policy);
+    memcpy(both, key, 16);
+    memcpy(both + 16, salt, 14);
+    srtp_crypto_policy_set_rtp_default(&policy.rtp);
+    srtp_crypto_policy_set_rtcp_default(&policy.rtcp);
+    policy.ssrc.type = direction;
+    policy.key = both;
+    policy.window_size = 128;
+    bool ok = srtp_create(to, &policy) == srtp_err_status_ok;
+    crypt_wipe(both, sizeof both);
+    return ok;
+}
+
+/* keys as RFC 5764 4.2 lays them out: client key, server key, client salt, server salt. */
+static bool seal_open(struct seal *s, const uint8_t keys[DTLS_KEYS], bool we_are_server) {
+    const uint8_t *client_salt = keys + 32, *server_salt = keys + 46;
+    bool ok = seal_make(&s->out, ssrc_any_outbound, keys + (we_are_server ? 16 : 0),
+                        we_are_server ? server_salt : client_salt) &&
+              seal_make(&s->in, ssrc_any_inbound, keys + (we_are_server ? 0 : 16),
+                        we_are_server ? client_salt : server_salt);
+    if (!ok) seal_close(s);
+    return ok;
+}
+
+/* Both encrypt in place; SEAL_ROOM bytes must be free behind *n. */
+static bool seal_rtp(struct seal *s, uint8_t *p, size_t *n) {
+    int length = (int)*n;
+    if (!s->out || srtp_protect(s->out, p, &length) != srtp_err_status_ok) return false;
+    *n = (size_t)length;
+    return true;
+}
+
+static bool seal_rtcp(struct seal *s, uint8_t *p, size_t *n) {
+    int length = (int)*n;
+    if (!s->out || srtp_protect_rtcp(s->out, p, &length) != srtp_err_status_ok) return false;
+    *n = (size_t)length;
+    return true;
+}
+
+/* Checks the tag and the replay window, then decrypts in place. */
+static bool seal_unrtcp(struct seal *s, uint8_t *p, size_t *n) {
+    int length = (int)*n;
+    if (!s->in || *n < 8 || srtp_unprotect_rtcp(s->in, p, &length) != srtp_err_status_ok) return false;
+    *n = (size_t)length;
+    return true;
+}
+
+/* ==== 9 sdp =================================================================
+ * Reads an offer (RFC 8866, 8829) and writes the answer: one H.264 video section, sendonly; what cannot be served gets
+ * port 0 in its own section and leaves the others alone.
+ * pure; uses base, bytes, text
+ */
+enum sdp_limits { SDP_SECTIONS = 16, SDP_CODECS = 64, SDP_LINE = 4096 };
+enum sdp_setup { SDP_ACTPASS, SDP_ACTIVE, SDP_PASSIVE };
+enum sdp_direction { SDP_SENDRECV, SDP_RECVONLY, SDP_SENDONLY, SDP_INACTIVE };
+enum sdp_feedback { SDP_NACK = 1, SDP_PLI = 2, SDP_FIR = 4, SDP_REMB = 8 };
+
+/* One payload type of a section. */
+struct sdp_codec {
+    uint8_t pt, apt; /* apt: what an rtx type repairs */
+    bool h264, rtx;
+    uint8_t mode;     /* packetization-mode; missing means 0 (RFC 6184 8.1) */
+    uint32_t profile; /* profile-level-id; missing means 42000a (RFC 6184 8.1) */
+    unsigned feedback;
+};
+
+/* What may stand at session level, or in a section and then counts more. */
+struct sdp_transport {
+    struct span ufrag, pwd, fingerprint; /* fingerprint: the first line whose hash can be checked */
+    enum sdp_setup setup;
+    bool has_setup;
+};
+
+struct sdp_section {
+    struct span kind, protocol, format, mid; /* format: the first of the m= line, for a refusal */
+    struct sdp_transport transport;
+    enum sdp_direction direction;
+    bool offered, mux, rsize; /* offered: the port was not 0, or a=bundle-only says why it is (RFC 9143 6) */
+    int abs_send_time, playout_delay; /* header extension ids 1..14, 0: none */
+    int codec_count;
+    struct sdp_codec codec[SDP_CODECS];
+};
+
+struct sdp_offer {
+    struct sdp_transport transport;
+    enum sdp_direction direction;
+    struct span bundle; /* the mids of the first BUNDLE group */
+    bool mixed;         /* extmap-allow-mixed */
+    int count;
+    struct sdp_section section[SDP_SECTIONS];
+};
+
+static struct sdp_codec *sdp_codec_of(struct sdp_section *s, struct span pt) {
+    uint64_t v;
+    if (!text_uint(pt, 127, &v)) return NULL;
+    for (int i = 0; i < s->codec_count; i++)
+        if (s->codec[i].pt == v) return &s->codec[i];
+    return NULL;
+}
+
+/* m=video 9 UDP/TLS/RTP/SAVPF 96 97 ... */
+static bool sdp_media_line(struct sdp_offer *o, struct span line) {
+    if (o->count == SDP_SECTIONS) return false;
+    struct sdp_section *s = &o->section[o->count++];
+    uint64_t port, pt;
+    memset(s, 0, sizeof *s);
+    s->kind = text_word(&line);
+    struct span port_word = text_word(&line);
+    port_word = text_cut(&port_word, '/'); /* a port count may follow */
+    s->protocol = text_word(&line);
+    s->direction = o->direction;
+    struct span rest = line;
+    s->format = text_word(&rest);
+    if (!text_uint(port_word, 65535, &port) || !s->protocol.n || !s->format.n) return false;
+    s->offered = port != 0;
+    while (line.n && s->codec_count < SDP_CODECS)
+        if (text_uint(text_word(&line), 127, &pt))
+            s->codec[s->codec_count++] = (struct sdp_codec){.pt = (uint8_t)pt, .profile = 0x42000a};
+    return true;
+}
+
+/* a=fmtp:PT key=value;key=value (blanks anywhere, keys in any case and order) */
+static void sdp_fmtp(struct sdp_section *s, struct span line) {
+    struct sdp_codec *c = sdp_codec_of(s, text_word(&line));
+    while (c && line.n) {
+        struct span value = text_trim(text_cut(&line, ';'));
+        struct span key = text_trim(text_cut(&value, '='));
+        uint64_t number;
+        uint32_t hex;
+        value = text_trim(value);
+        if (text_like(key, "packetization-mode") && text_uint(value, 2, &number))
+            c->mode = (uint8_t)number;
+        else if (text_like(key, "apt") && text_uint(value, 127, &number))
+            c->apt = (uint8_t)number;
+        else if (text_like(key, "profile-level-id") && value.n == 6 && text_hex(value, &hex))
+            c->profile = hex;
+    }
+}
+
+static void sdp_rtpmap(struct sdp_section *s, struct span line) {
+    struct sdp_codec *c = sdp_codec_of(s, text_word(&line));
+    if (!c) return;
+    c->h264 = text_like(text_trim(line), "H264/90000");
+    c->rtx = text_like(text_trim(line), "rtx/90000");
+}
+
+static unsigned sdp_feedback_bit(struct span what) {
+    what = text_trim(what);
+    if (text_is(what, "nack")) return SDP_NACK;
+    if (text_is(what, "nack pli")) return SDP_PLI;
+    if (text_is(what, "ccm fir")) return SDP_FIR;
+    return text_is(what, "goog-remb") ? SDP_REMB : 0;
+}
+
+/* a=rtcp-fb:PT what, where PT may be * (RFC 4585 4.2) */
+static void sdp_rtcp_fb(struct sdp_section *s, struct span line) {
+    struct span pt = text_word(&line);
+    struct sdp_codec *one = sdp_codec_of(s, pt);
+    for (int i = 0; i < s->codec_count; i++)
+        if (&s->codec[i] == one || text_is(pt, "*")) s->codec[i].feedback |= sdp_feedback_bit(line);
+}
+
+/* a=extmap:ID[/direction] URI (RFC 8285 5); ids above 14 need the two-byte form, which is not worth its bytes here. */
+static void sdp_extmap(struct sdp_section *s, struct span line) {
+    struct span id = text_word(&line);
+    struct span number = text_cut(&id, '/');
+    struct span uri = text_word(&line);
+    uint64_t v;
+    if (!text_uint(number, 14, &v) || !v || text_is(id, "sendonly") || text_is(id, "inactive")) return;
+    if (text_is(uri, "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time")) s->abs_send_time = (int)v;
+    if (text_is(uri, "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay")) s->playout_delay = (int)v;
+}
+
+static bool sdp_checkable(struct span fingerprint) {
+    struct span hash = text_word(&fingerprint);
+    return text_like(hash, "sha-256") || text_like(hash, "sha-384") || text_like(hash, "sha-512");
+}
+
+static bool sdp_transport_line(struct sdp_transport *t, struct span line) {
+    if (text_after(&line, "ice-ufrag:"))
+        t->ufrag = text_trim(line);
+    else if (text_after(&line, "ice-pwd:"))
+        t->pwd = text_trim(line);
+    else if (text_after(&line, "fingerprint:")) {
+        if (!t->fingerprint.n && sdp_checkable(line)) t->fingerprint = line;
+    } else if (text_after(&line, "setup:")) {
+        line = text_trim(line);
+        t->has_setup = text_is(line, "actpass") || text_is(line, "active") || text_is(line, "passive");
+        t->setup = text_is(line, "active") ? SDP_ACTIVE : text_is(line, "passive") ? SDP_PASSIVE : SDP_ACTPASS;
+    } else
+        return false;
+    return true;
+}
+
+static bool sdp_direction_line(enum sdp_direction *d, struct span line) {
+    static const char *const names[] = {"sendrecv", "recvonly", "sendonly", "inactive"};
+    for (int i = 0; i < 4; i++)
+        if (text_is(line, names[i])) return *d = (enum sdp_direction)i, true;
+    return false;
+}
+
+static void sdp_attribute(struct sdp_offer *o, struct span line) {
+    struct sdp_section *s = o->count ? &o->section[o->count - 1] : NULL;
+    if (sdp_transport_line(s ? &s->transport : &o->transport, line)) return;
+    if (sdp_direction_line(s ? &s->direction : &o->direction, line)) return;
+    if (text_is(line, "extmap-allow-mixed"))
+        o->mixed = true;
+    else if (!s && !o->bundle.n && text_after(&line, "group:BUNDLE "))
+        o->bundle = line;
+    else if (!s)
+        return;
+    else if (text_is(line, "bundle-only"))
+        s->offered = true;
+    else if (text_is(line, "rtcp-mux"))
+        s->mux = true;
+    else if (text_is(line, "rtcp-rsize"))
+        s->rsize = true;
+    else if (text_after(&line, "mid:"))
+        s->mid = text_trim(line);
+    else if (text_after(&line, "rtpmap:"))
+        sdp_rtpmap(s, line);
+    else if (text_after(&line, "fmtp:"))
+        sdp_fmtp(s, line);
+    else if (text_after(&line, "rtcp-fb:"))
+        sdp_rtcp_fb(s, line);
+    else if (text_after(&line, "extmap:"))
+        sdp_extmap(s, line);
+}
+
+static void sdp_inherit_from(struct sdp_transport *t, const struct sdp_transport *from) {
+    if (!t->ufrag.n) t->ufrag = from->ufrag;
+    if (!t->pwd.n) t->pwd = from->pwd;
+    if (!t->fingerprint.n) t->fingerprint = from->fingerprint;
+    if (!t->has_setup) t->setup = from->setup, t->has_setup = from->has_setup;
+}
+
+/* What a section does not say for itself, the session level says; in a bundle, the section named first (RFC 9143 7). */
+static void sdp_inherit(struct sdp_offer *o) {
+    struct span rest = o->bundle, tag = text_word(&rest);
+    for (int i = 0; i < o->count; i++) sdp_inherit_from(&o->section[i].transport, &o->transport);
+    for (int k = 0; k < o->count && tag.n; k++)
+        for (int i = 0; i < o->count && text_same(o->section[k].mid, tag); i++)
+            sdp_inherit_from(&o->section[i].transport, &o->section[k].transport);
+}
+
+/* 0, or -1 and why it is no offer. Spans point into text. */
+static int sdp_read(struct span text, struct sdp_offer *o, const char **why) {
+    *why = "the body is not SDP: it does not begin with v=0";
+    memset(o, 0, offsetof(struct sdp_offer, section));
+    if (!text_is(text_line(&text), "v=0")) return -1;
+    *why = "the SDP has a line that is not of the form x=value, or one of over 4096 bytes";
+    while (text.n) {
+        struct span line = text_line(&text);
+        if (!line.n && !text.n) break; /* a blank line at the end */
+        if (line.n < 2 || line.p[1] != '=' || line.n > SDP_LINE || memchr(line.p, 0, line.n)) return -1;
+        char type = (char)line.p[0];
+        line = base_span(line.p + 2, line.n - 2);
+        if (type == 'm' && !sdp_media_line(o, line)) {
+            *why = "the SDP has a malformed m= line, or more than 16 of them";
+            return -1;
+        }
+        if (type == 'a') sdp_attribute(o, line);
+    }
+    *why = "the SDP has no m= line";
+    sdp_inherit(o);
+    return o->count ? 0 : -1;
+}
+
+/* How well a payload type fits: mode 1 first; then the stream's own profile, then the one that every browser takes. */
+static int sdp_score(const struct sdp_codec *c, uint32_t profile) {
+    int score = c->h264 && c->mode <= 1 ? 1 : 0;
+    if (!score) return 0;
+    if (c->mode == 1) score += 16;
+    if (c->profile >> 16 == profile >> 16) score += 4;
+    /* constraint_set1 of Baseline: Constrained Baseline, 42e01f; any decoder of Main and High takes it */
+    if (c->profile >> 8 == 0x42e0) score += 2;
+    return score;
+}
+
+static const struct sdp_codec *sdp_best(const struct sdp_section *s, uint32_t profile) {
+    const struct sdp_codec *best = NULL;
+    for (int i = 0; i < s->codec_count; i++)
+        if (sdp_score(&s->codec[i], profile) > (best ? sdp_score(best, profile) : 0)) best = &s->codec[i];
+    return best;
+}
+
+/* NULL when the section can carry our video, else why not. */
+static const char *sdp_refusal(const struct sdp_section *s, uint32_t profile) {
+    uint8_t ufrag = s->transport.ufrag.n > 3, pwd = s->transport.pwd.n > 21; /* RFC 8839 5.4 */
+    if (!text_is(s->kind, "video")) return "the offer has no video section";
+    if (!text_is(s->protocol, "UDP/TLS/RTP/SAVPF") && !text_is(s->protocol, "TCP/TLS/RTP/SAVPF"))
+        return "the video section is not offered as UDP/TLS/RTP/SAVPF";
+    if (s->direction == SDP_SENDONLY || s->direction == SDP_INACTIVE)
+        return "the video section does not receive: offer recvonly or sendrecv";
+    if (!sdp_best(s, profile)) return "the browser offered no H.264";
+    if (!s->mux) return "the video section lacks a=rtcp-mux";
+    if (!ufrag || !pwd || s->transport.ufrag.n > 256) return "the offer lacks a=ice-ufrag and a=ice-pwd";
+    if (!s->transport.fingerprint.n) return "the offer lacks an a=fingerprint of sha-256, sha-384 or sha-512";
+    return s->offered ? NULL : "the video section is switched off by its port 0";
+}
+
+/* The section that gets our video, or -1 and why there is none. */
+static int sdp_choose(const struct sdp_offer *o, uint32_t profile, const char **why) {
+    *why = NULL;
+    for (int i = 0; i < o->count; i++) {
+        const char *reason = sdp_refusal(&o->section[i], profile);
+        if (!reason) return i;
+        if (!*why || text_is(o->section[i].kind, "video")) *why = reason;
+    }
+    return -1;
+}
+
+/* What the answer says of us. */
+struct sdp_answer {
+    int section; /* from sdp_choose */
+    const struct sdp_codec *codec;
+    uint32_t profile; /* of the stream, 0 while unknown */
+    uint64_t session; /* o= line */
+    uint32_t ssrc;
+    const char *ufrag, *pwd, *fingerprint, *name;
+    bool server; /* DTLS role */
+    const struct wcam_addr *candidate;
+    int candidates;
+};
+
+/* The answer to actpass is active: our ClientHello is small and saves half a round trip (RFC 8842 5.3). */
+static bool sdp_we_serve(const struct sdp_section *s) { return s->transport.setup == SDP_ACTIVE; }
+
+static void sdp_put_line(struct wr *w, const char *name, struct span value) {
+    text_put(w, name);
+    bytes_put(w, value.p, value.n);
+    text_put(w, "\r\n");
+}
+
+static void sdp_put_refused(struct wr *w, const struct sdp_section *s) {
+    text_put(w, "m=");
+    bytes_put(w, s->kind.p, s->kind.n);
+    text_put(w, " 0 "); /* RFC 3264 6: a refused stream has port 0 */
+    bytes_put(w, s->protocol.p, s->protocol.n);
+    sdp_put_line(w, " ", s->format);
+    text_put(w, "c=IN IP4 0.0.0.0\r\n");
+    if (s->mid.n) sdp_put_line(w, "a=mid:", s->mid);
+    text_put(w, "a=inactive\r\n");
+}
+
+/* Host candidates (RFC 8839 5.1). Priority as RFC 8445 5.1.2.1 computes it: type 126, local preference by order,
+ * IPv6 not above IPv4: the caller's order counts. */
+static void sdp_put_candidates(struct wr *w, const struct sdp_answer *a) {
+    for (int i = 0; i < a->candidates; i++) {
+        text_putf(w, "a=candidate:%d 1 udp %u ", i + 1, 126u << 24 | (65535u - (unsigned)i) << 8 | 255u);
+        text_put_ip(w, &a->candidate[i]);
+        text_putf(w, " %u typ host\r\n", a->candidate[i].port);
+    }
+    text_put(w, "a=end-of-candidates\r\n");
+}
+
+static void sdp_put_codec(struct wr *w, const struct sdp_codec *c) {
+    text_putf(w, "a=rtpmap:%u H264/90000\r\n", c->pt);
+    text_putf(w, "a=fmtp:%u level-asymmetry-allowed=1;packetization-mode=%u;profile-level-id=%06x\r\n", c->pt,
+              c->mode, (unsigned)c->profile);
+    if (c->feedback & SDP_PLI) text_putf(w, "a=rtcp-fb:%u nack pli\r\n", c->pt);
+    if (c->feedback & SDP_FIR) text_putf(w, "a=rtcp-fb:%u ccm fir\r\n", c->pt);
+    if (c->feedback & SDP_REMB) text_putf(w, "a=rtcp-fb:%u goog-remb\r\n", c->pt);
+}
+
+static void sdp_put_video(struct wr *w, const struct sdp_section *s, const struct sdp_answer *a) {
+    text_put(w, "m=video 9 ");
+    bytes_put(w, s->protocol.p, s->protocol.n);
+    text_putf(w, " %u\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\n", a->codec->pt);
+    if (s->mid.n) sdp_put_line(w, "a=mid:", s->mid);
+    text_put(w, "a=sendonly\r\na=rtcp-mux\r\na=rtcp-mux-only\r\n"); /* RFC 8858 */
+    if (s->rsize) text_put(w, "a=rtcp-rsize\r\n");
+    text_putf(w, "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\na=ice-options:trickle ice2\r\n", a->ufrag, a->pwd);
+    text_putf(w, "a=fingerprint:sha-256 %s\r\na=setup:%s\r\n", a->fingerprint, a->server ? "passive" : "active");
+    if (s->abs_send_time)
+        text_putf(w, "a=extmap:%d http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time\r\n",
+                  s->abs_send_time);
+    if (s->playout_delay)
+        text_putf(w, "a=extmap:%d http://www.webrtc.org/experiments/rtp-hdrext/playout-delay\r\n",
+                  s->playout_delay);
+    sdp_put_codec(w, a->codec);
+    text_putf(w, "a=msid:%s %s-video\r\na=ssrc:%u cname:%s\r\n", a->name, a->name, (unsigned)a->ssrc, a->name);
+    sdp_put_candidates(w, a);
+}
+
+static bool sdp_write(struct wr *w, const struct sdp_offer *o, const struct sdp_answer *a) {
+    text_putf(w, "v=0\r\no=- %llu 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n", (unsigned long long)a->session);
+    /* RFC 9143 7.3: the group names what was accepted, and only if the offer had a group */
+    if (o->bundle.n && o->section[a->section].mid.n) sdp_put_line(w, "a=group:BUNDLE ", o->section[a->section].mid);
+    if (o->mixed) text_put(w, "a=extmap-allow-mixed\r\n");
+    text_put(w, "a=ice-lite\r\n"); /* RFC 8839 5.3 */
+    for (int i = 0; i < o->count; i++) {
+        if (i == a->section)
+            sdp_put_video(w, &o->section[i], a);
+        else
+            sdp_put_refused(w, &o->section[i]);
+    }
+    return !w->bad;
+}
+
+/* ==== 10 h264 ===============================================================
+ * H.264 (ITU-T H.264): NAL units in a byte stream (Annex B), parameter sets (7.3.2), slice headers (7.3.3), and where
+ * an access unit begins (7.4.1.2). Nothing is decoded.
+ * pure; uses base
+ */
+enum h264_nal {
+    H264_SLICE = 1,
+    H264_PARTITION_A = 2,
+    H264_PARTITION_C = 4,
+    H264_IDR = 5,
+    H264_SEI = 6,
+    H264_SPS = 7,
+    H264_PPS = 8,
+    H264_AUD = 9
+};
+enum h264_limits {
+    H264_RAW = 8192, /* bytes of parameter sets kept per stream; cameras need 40 */
+    H264_SETS = 32,  /* how many of them */
+    H264_SET_MAX = 1024,
+    H264_SPS_IDS = 32,
+    H264_PPS_IDS = 256, /* 7.4.2.1.1, 7.4.2.2 */
+    H264_SIDE = 16384   /* width and height; level 6.2 allows 16,880 */
+};
+
+static unsigned h264_type(struct span nal) { return nal.n ? nal.p[0] & 31u : 0; }
+
+/* Reads bits of an RBSP, stepping over the emulation prevention bytes (7.4.1). */
+struct h264_bits {
+    const uint8_t *p, *end;
+    unsigned bit, zeros; /* bits used of *p; zero bytes in a row before it */
+    bool bad;
+};
+
+static unsigned h264_bit(struct h264_bits *b) {
+    if (b->p >= b->end) return b->bad = true, 0;
+    unsigned v = *b->p >> (7 - b->bit) & 1;
+    if (++b->bit < 8) return v;
+    b->zeros = *b->p ? 0 : b->zeros + 1;
+    b->bit = 0;
+    b->p++;
+    if (b->zeros >= 2 && b->p < b->end && *b->p == 3) b->p++, b->zeros = 0;
+    return v;
+}
+
+static uint32_t h264_u(struct h264_bits *b, unsigned n) {
+    uint32_t v = 0;
+    while (n--) v = v << 1 | h264_bit(b);
+    return v;
+}
+
+/* Exp-Golomb (9.1). */
+static uint32_t h264_ue(struct h264_bits *b) {
+    unsigned zeros = 0;
+    while (!b->bad && !h264_bit(b))
+        if (++zeros > 31) b->bad = true;
+    return b->bad ? 0 : (uint32_t)((1ull << zeros) - 1 + h264_u(b, zeros));
+}
+
+static int32_t h264_se(struct h264_bits *b) {
+    uint32_t v = h264_ue(b);
+    return v & 1 ? (int32_t)(v / 2 + 1) : -(int32_t)(v / 2);
+}
+
+static struct h264_bits h264_rbsp(struct span nal) {
+    return (struct h264_bits){nal.p + 1, nal.p + nal.n, 0, 0, !nal.n};
+}
+
+struct h264_sps {
+    bool known;
+    uint8_t profile, constraints, level;
+    bool frame_mbs_only, delta_always_zero, separate_planes;
+    uint8_t chroma_format, bit_depth;
+    uint8_t frame_num_bits, poc_type, poc_lsb_bits;
+    int width, height;
+    uint32_t tick, time_scale; /* VUI timing; one frame lasts 2 * tick / time_scale s (E.2.1); 0: not said */
+};
+
+struct h264_pps {
+    bool known;
+    uint8_t sps;
+    bool field_order; /* bottom_field_pic_order_in_frame_present_flag */
+};
+
+/* The parameter sets in force, parsed and as they came, so that they can precede every IDR. */
+struct h264_sets {
+    struct h264_sps sps[H264_SPS_IDS];
+    struct h264_pps pps[H264_PPS_IDS];
+    struct {
+        uint16_t at, n;
+        uint8_t type, id;
+    } set[H264_SETS];
+    int count;
+    size_t raw_n;
+    uint8_t raw[H264_RAW];
+};
+
+static bool h264_high(uint8_t profile) { /* 7.3.2.1.1: these carry chroma_format_idc and what follows */
+    static const uint8_t high[] = {100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135};
+    return memchr(high, profile, sizeof high) != NULL;
+}
+
+static void h264_skip_scaling_lists(struct h264_bits *b, int lists) {
+    for (int i = 0; i < lists; i++) {
+        int last = 8, next = 8, size = i < 6 ? 16 : 64;
+        bool present = h264_bit(b);
+        for (int k = 0; present && k < size && !b->bad; k++) { /* 7.3.2.1.1.1 */
+            if (next) next = (last + h264_se(b) + 256) & 255;
+            if (next) last = next;
+        }
+    }
+}
+
+static void h264_read_chroma(struct h264_bits *b, struct h264_sps *s) {
+    s->chroma_format = 1;
+    s->bit_depth = 8;
+    if (!h264_high(s->profile)) return;
+    s->chroma_format = (uint8_t)h264_ue(b);
+    if (s->chroma_format > 3) b->bad = true;
+    if (s->chroma_format == 3) s->separate_planes = h264_bit(b);
+    uint32_t luma = h264_ue(b), chroma = h264_ue(b);
+    if (luma > 6 || chroma > 6) b->bad = true;
+    s->bit_depth = (uint8_t)(8 + (luma > chroma ? luma : chroma));
+    h264_bit(b); /* qpprime_y_zero_transform_bypass_flag */
+    if (h264_bit(b)) h264_skip_scaling_lists(b, s->chroma_format == 3 ? 12 : 8);
+}
+
+static void h264_read_poc(struct h264_bits *b, struct h264_sps *s) {
+    uint32_t frame_num = h264_ue(b), type = h264_ue(b);
+    if (frame_num > 12 || type > 2) b->bad = true;
+    s->frame_num_bits = (uint8_t)(frame_num + 4);
+    s->poc_type = (uint8_t)type;
+    if (type == 0) {
+        uint32_t lsb = h264_ue(b);
+        if (lsb > 12) b->bad = true;
+        s->poc_lsb_bits = (uint8_t)(lsb + 4);
+    } else if (type == 1) {
+        s->delta_always_zero = h264_bit(b);
+        h264_se(b);
+        h264_se(b);
+        uint32_t cycle = h264_ue(b);
+        if (cycle > 255) b->bad = true;
+        while (cycle-- && !b->bad) h264_se(b);
+    }
+}
+
+static void h264_read_size(struct h264_bits *b, struct h264_sps *s) {
+    uint32_t wide = h264_ue(b) + 1, high = h264_ue(b) + 1;
+    s->frame_mbs_only = h264_bit(b);
+    if (!s->frame_mbs_only) h264_bit(b);
+    h264_bit(b); /* direct_8x8_inference_flag */
+    if (b->bad || !wide || !high || wide > H264_SIDE / 16 || high > H264_SIDE / 16) {
+        b->bad = true;
+        return;
+    }
+    unsigned fields = s->frame_mbs_only ? 1 : 2;
+    unsigned unit_x = s->chroma_format == 1 || s->chroma_format == 2 ? 2 : 1; /* 7.4.2.1.1: CropUnitX, CropUnitY */
+    unsigned unit_y = (s->chroma_format == 1 ? 2 : 1) * fields;
+    int64_t width = wide * 16, height = (int64_t)high * 16 * fields;
+    if (h264_bit(b)) {
+        int64_t x = (int64_t)h264_ue(b) + h264_ue(b), y = (int64_t)h264_ue(b) + h264_ue(b);
+        width -= x * unit_x;
+        height -= y * unit_y;
+    }
+    if (width <= 0 || height <= 0) b->bad = true;
+    s->width = (int)width;
+    s->height = (int)height;
+}
+
+/* E.1.1 up to the timing. A VUI that breaks off costs the timing, not the stream. */
+static void h264_read_vui(struct h264_bits *b, struct h264_sps *s) {
+    if (!h264_bit(b)) return;
+    if (h264_bit(b) && h264_u(b, 8) == 255) h264_u(b, 32); /* aspect_ratio_idc 255: Extended_SAR */
+    if (h264_bit(b)) h264_bit(b);
+    if (h264_bit(b)) { /* video_signal_type */
+        h264_u(b, 4);
+        if (h264_bit(b)) h264_u(b, 24);
+    }
+    if (h264_bit(b)) h264_ue(b), h264_ue(b);
+    if (!h264_bit(b)) return;
+    uint32_t tick = h264_u(b, 32), scale = h264_u(b, 32);
+    if (b->bad || !tick || !scale) return;
+    s->tick = tick;
+    s->time_scale = scale;
+}
+
+static bool h264_read_sps(struct span nal, struct h264_sps *s, uint32_t *id) {
+    struct h264_bits b = h264_rbsp(nal);
+    memset(s, 0, sizeof *s);
+    s->profile = (uint8_t)h264_u(&b, 8);
+    s->constraints = (uint8_t)h264_u(&b, 8);
+    s->level = (uint8_t)h264_u(&b, 8);
+    *id = h264_ue(&b);
+    h264_read_chroma(&b, s);
+    h264_read_poc(&b, s);
+    h264_ue(&b); /* max_num_ref_frames */
+    h264_bit(&b);
+    h264_read_size(&b, s);
+    s->known = !b.bad && *id < H264_SPS_IDS;
+    if (s->known) h264_read_vui(&b, s);
+    return s->known;
+}
+
+static bool h264_read_pps(struct span nal, struct h264_pps *p, uint32_t *id) {
+    struct h264_bits b = h264_rbsp(nal);
+    *id = h264_ue(&b);
+    uint32_t sps = h264_ue(&b);
+    h264_bit(&b); /* entropy_coding_mode_flag */
+    bool order = h264_bit(&b);
+    bool ok = !b.bad && *id < H264_PPS_IDS && sps < H264_SPS_IDS;
+    *p = (struct h264_pps){ok, (uint8_t)sps, order};
+    return ok;
+}
+
+static void h264_forget(struct h264_sets *t, int i) {
+    size_t n = t->set[i].n, at = t->set[i].at;
+    memmove(t->raw + at, t->raw + at + n, t->raw_n - at - n);
+    t->raw_n -= n;
+    t->count--;
+    for (int k = i; k < t->count; k++) t->set[k] = t->set[k + 1], t->set[k].at = (uint16_t)(t->set[k].at - n);
+}
+
+enum h264_stored { H264_REFUSED, H264_SAME, H264_NEW };
+
+/* Keeps a parameter set; a set of the same type and id is replaced. */
+static enum h264_stored h264_store(struct h264_sets *t, struct span nal) {
+    struct h264_sps sps;
+    struct h264_pps pps;
+    uint32_t id;
+    uint8_t type = (uint8_t)h264_type(nal);
+    bool ok = type == H264_SPS ? h264_read_sps(nal, &sps, &id) : h264_read_pps(nal, &pps, &id);
+    if (!ok || nal.n > H264_SET_MAX) return H264_REFUSED;
+    for (int i = 0; i < t->count; i++) {
+        if (t->set[i].type != type || t->set[i].id != id) continue;
+        if (t->set[i].n == nal.n && !memcmp(t->raw + t->set[i].at, nal.p, nal.n)) return H264_SAME;
+        h264_forget(t, i);
+        break;
+    }
+    if (t->count == H264_SETS || t->raw_n + nal.n > H264_RAW) return H264_REFUSED;
+    t->set[t->count].at = (uint16_t)t->raw_n;
+    t->set[t->count].n = (uint16_t)nal.n;
+    t->set[t->count].type = type;
+    t->set[t->count++].id = (uint8_t)id;
+    memcpy(t->raw + t->raw_n, nal.p, nal.n);
+    t->raw_n += nal.n;
+    if (type == H264_SPS)
+        t->sps[id] = sps;
+    else
+        t->pps[id] = pps;
+    return H264_NEW;
+}
+
+/* The fields of a slice header that tell pictures apart (7.4.1.2.4). */
+struct h264_slice {
+    bool known, idr, reference, field, bottom;
+    uint8_t type; /* 0 P, 1 B, 2 I, 3 SP, 4 SI */
+    uint32_t first_mb, pps, frame_num, idr_id, poc_lsb;
+    int32_t delta[3]; /* delta_pic_order_cnt_bottom, delta_pic_order_cnt[0], [1] */
+};
+
+static bool h264_read_slice(const struct h264_sets *t, struct span nal, struct h264_slice *s) {
+    struct h264_bits b = h264_rbsp(nal);
+    *s = (struct h264_slice){.idr = h264_type(nal) == H264_IDR, .reference = nal.n && nal.p[0] & 0x60};
+    s->first_mb = h264_ue(&b);
+    s->type = (uint8_t)(h264_ue(&b) % 5);
+    s->pps = h264_ue(&b);
+    if (b.bad || s->pps >= H264_PPS_IDS || !t->pps[s->pps].known || !t->sps[t->pps[s->pps].sps].known) return false;
+    const struct h264_pps *pps = &t->pps[s->pps];
+    const struct h264_sps *sps = &t->sps[pps->sps];
+    if (sps->separate_planes) h264_u(&b, 2);
+    s->frame_num = h264_u(&b, sps->frame_num_bits);
+    if (!sps->frame_mbs_only) s->field = h264_bit(&b);
+    if (s->field) s->bottom = h264_bit(&b);
+    if (s->idr) s->idr_id = h264_ue(&b);
+    if (sps->poc_type == 0) {
+        s->poc_lsb = h264_u(&b, sps->poc_lsb_bits);
+        if (pps->field_order && !s->field) s->delta[0] = h264_se(&b);
+    } else if (sps->poc_type == 1 && !sps->delta_always_zero) {
+        s->delta[1] = h264_se(&b);
+        if (pps->field_order && !s->field) s->delta[2] = h264_se(&b);
+    }
+    return s->known = !b.bad;
+}
+
+/* 7.4.1.2.4: b is of another primary coded picture than a. */
+static bool h264_new_picture(const struct h264_slice *a, const struct h264_slice *b) {
+    return a->frame_num != b->frame_num || a->pps != b->pps || a->field != b->field || a->bottom != b->bottom ||
+           a->reference != b->reference || a->idr != b->idr || a->idr_id != b->idr_id || a->poc_lsb != b->poc_lsb ||
+           memcmp(a->delta, b->delta, sizeof a->delta) != 0;
+}
+
+/* Where access units begin in a sequence of NAL units. */
+struct h264_border {
+    struct h264_slice last; /* of the current access unit, when it has one */
+    bool slices;
+};
+
+/* Does this NAL unit begin a new access unit (7.4.1.2.3)? Call once per NAL unit, in order, parameter sets stored. */
+static bool h264_begins(struct h264_border *at, const struct h264_sets *t, struct span nal) {
+    struct h264_slice s;
+    unsigned type = h264_type(nal);
+    if (type == H264_SLICE || type == H264_PARTITION_A || type == H264_IDR) {
+        bool known = h264_read_slice(t, nal, &s);
+        bool begins = at->slices && (known && at->last.known ? h264_new_picture(&at->last, &s) : s.first_mb == 0);
+        at->last = s;
+        at->slices = true;
+        return begins;
+    }
+    bool opens = (type >= H264_SEI && type <= H264_AUD) || (type >= 14 && type <= 18);
+    bool begins = opens && at->slices;
+    if (opens) at->slices = false;
+    return begins;
+}
+
+static struct span h264_strip(struct span nal) { /* trailing_zero_8bits (B.1) */
+    while (nal.n && !nal.p[nal.n - 1]) nal.n--;
+    return nal;
+}
+
+/* The next NAL unit of a complete piece of byte stream, without start code and trailing zeros; n is 0 at the end. */
+static struct span h264_next(struct span *s) {
+    size_t from = 0;
+    struct span nal = base_span(s->p, 0);
+    while (!nal.n && s->n >= 3) {
+        for (from = 0; from + 3 <= s->n && (s->p[from] || s->p[from + 1] || s->p[from + 2] != 1);) from++;
+        if (from + 3 > s->n) break;
+        size_t to = from += 3;
+        while (to < s->n && (to + 3 > s->n || s->p[to] || s->p[to + 1] || s->p[to + 2] > 1)) to++;
+        nal = h264_strip(base_span(s->p + from, to - from));
+        *s = base_span(s->p + to, s->n - to);
+    }
+    return nal;
+}
+
+/* The same over bytes that come in any chunking. The caller owns buf; a NAL unit that does not fit is dropped. */
+struct h264_split {
+    uint8_t *buf;
+    size_t cap, n, at, scan; /* bytes held; where the current NAL unit begins; how far was searched */
+    bool inside;             /* a start code was seen: buf[at] is inside a NAL unit */
+    uint64_t too_large;
+};
+
+/* Free space to write the next bytes to; follow with h264_fed. Spans of h264_split_next end here. */
+static uint8_t *h264_room(struct h264_split *s, size_t *room) {
+    memmove(s->buf, s->buf + s->at, s->n - s->at);
+    s->n -= s->at;
+    s->scan -= s->at;
+    s->at = 0;
+    if (s->n == s->cap) { /* a NAL unit larger than the buffer: keep the last bytes, a start code may begin there */
+        s->too_large += s->inside;
+        s->inside = false;
+        memmove(s->buf, s->buf + s->n - 3, 3);
+        s->n = 3;
+        s->scan = 0;
+    }
+    *room = s->cap - s->n;
+    return s->buf + s->n;
+}
+
+static void h264_fed(struct h264_split *s, size_t n) { s->n += n; }
+
+/* The next whole NAL unit, valid until h264_room; n is 0 when more bytes are needed. end: no more bytes will come. */
+static struct span h264_split_next(struct h264_split *s, bool end) {
+    while (s->scan + 3 <= s->n) {
+        const uint8_t *p = s->buf + s->scan;
+        if (p[0] || p[1] || p[2] != 1) {
+            s->scan++;
+            continue;
+        }
+        struct span nal = h264_strip(base_span(s->buf + s->at, s->inside ? s->scan - s->at : 0));
+        s->at = s->scan += 3;
+        s->inside = true;
+        if (nal.n) return nal;
+    }
+    if (!s->inside) s->at = s->scan; /* what stands before the first start code is no NAL unit */
+    if (!end || !s->inside) return base_span(s->buf, 0);
+    struct span nal = h264_strip(base_span(s->buf + s->at, s->n - s->at));
+    s->at = s->scan = s->n;
+    s->inside = false;
+    return nal;
+}
+
+/* ==== 11 pattern ============================================================
+ * The built-in test pattern: a picture of flat 16x16 cells, and the small
+ * H.264 encoder (ITU-T H.264, Constrained Baseline) that codes one cell as
+ * one macroblock.  Clause numbers below are those of the standard.
+ *
+ * The picture, top to bottom: the time blocks; 75 % colour bars, with the
+ * person's clock on a dark plate in their middle; a block that sweeps to and
+ * fro; and a tick whose column is the frame number modulo the columns.  A
+ * picture too small for all keeps the blocks first, then the clock.
+ *
+ * Reading the time blocks: of the whole cells only, cols = min(width/16, 32)
+ * and block i is the cell at column i % cols, row i / cols.  Its luma is 235
+ * for 1 and 16 for 0; compare the cell's centre with 128.
+ *     block 0, 1     guard: 1, 0
+ *     block 2..25    stamp: unix time in ms modulo 2^24, first bit highest
+ *     block 26..31   check: sum of the stamp's three bytes, modulo 61
+ * A picture of fewer than 32 whole cells has no blocks.
+ * pure; uses base, bytes
+ */
+
+enum { PATTERN_BLOCKS = 32, PATTERN_FRAME_NUM_BITS = 8 };
+
+/* Colours 0..7 are the bars, left to right; the order is that of pattern_palette. */
+enum pattern_colour { PATTERN_BLACK = 7, PATTERN_WHITE, PATTERN_DARK, PATTERN_TRACK, PATTERN_ORANGE, PATTERN_MID };
+
+/* Y, Cb, Cr; BT.709, studio range: the SPS says so (E.2.1). */
+static const uint8_t pattern_palette[][3] = {
+    {180, 128, 128}, {168, 44, 136}, {145, 147, 44}, {133, 63, 52},  /* white yellow cyan green */
+    {63, 193, 204},  {51, 109, 212}, {28, 212, 120}, {16, 128, 128}, /* magenta red blue black */
+    {235, 128, 128}, {34, 128, 128}, {62, 128, 128}, {149, 55, 184}, /* white dark track orange */
+    {128, 128, 128},                                                 /* mid: DC prediction from nothing */
+};
+
+/* In cells.  len 0: the picture has no room for a clock. */
+struct pattern_clock {
+    unsigned from, len;           /* the part of "HH:MM:SS.mmm" that is shown */
+    unsigned digit, stroke;       /* width of a digit, thickness of its lines */
+    unsigned x, y, width, height; /* the text, without the dark plate */
+};
+
+struct pattern {
+    unsigned width, height, fps, gop;
+    unsigned mbw, mbh;    /* macroblocks, the cropped ones at the edges included */
+    unsigned cols, rows;  /* whole cells */
+    unsigned across;      /* time blocks in a row; 0: no room for them */
+    unsigned top, bottom; /* rows of the bars: top <= row < bottom */
+    unsigned block, tick; /* heights of the moving parts; 0: no room for them */
+    struct pattern_clock clock;
+    uint8_t *want, *have; /* colour of each macroblock: in this picture, in the decoder's last one */
+    uint32_t frames;      /* pictures drawn since the start */
+    uint32_t since_idr;   /* pictures since the last IDR picture */
+    bool need_idr, idr_odd;
+};
+
+/* ---- the text after "test:" ---- */
+
+static bool pattern_number(const char **s, unsigned lo, unsigned hi, unsigned *out) {
+    const char *c = *s;
+    unsigned v = 0;
+    for (; *c >= '0' && *c <= '9' && v <= hi; c++) v = v * 10 + (unsigned)(*c - '0');
+    if (c == *s || v < lo || v > hi) return false;
+    *s = c;
+    *out = v;
+    return true;
+}
+
+static bool pattern_size(const char **s, struct pattern *p) {
+    if (!pattern_number(s, 64, 4096, &p->width) || *(*s)++ != 'x') return false;
+    return pattern_number(s, 64, 2304, &p->height) && p->width % 2 == 0 && p->height % 2 == 0;
+}
+
+/* [WIDTHxHEIGHT][@FPS][,gop=N]; 0, or -1 and *why. */
+static int pattern_spec(const char *spec, struct pattern *p, const char **why) {
+    const char *s = spec;
+    *p = (struct pattern){.width = 1280, .height = 720, .fps = 30, .gop = 60};
+    *why = "the size is not WIDTHxHEIGHT, two even numbers from 64x64 to 4096x2304";
+    if (*s && *s != '@' && *s != ',' && !pattern_size(&s, p)) return -1;
+    *why = "the frame rate after '@' is not a number from 1 to 120";
+    if (*s == '@' && (s++, !pattern_number(&s, 1, 120, &p->fps))) return -1;
+    *why = "the key frame interval after ',gop=' is not a number from 1 to 36000";
+    if (!strncmp(s, ",gop=", 5) && (s += 5, !pattern_number(&s, 1, 36000, &p->gop))) return -1;
+    *why = "only WIDTHxHEIGHT@FPS,gop=N is understood";
+    if (*s) return -1;
+    *why = NULL;
+    return 0;
+}
+
+/* ---- layout, in cells ---- */
+
+/* The longest text that fits into 7/8 of the width, with the largest digits for it.  A digit is two
+ * square loops that share a line; points, and the gaps between characters, are a stroke wide. */
+static struct pattern_clock pattern_clock_fit(unsigned cols, unsigned rows) {
+    static const struct { unsigned from, len, digits; } text[] = {{0, 12, 9}, {0, 8, 6}, {3, 5, 4}, {6, 2, 2}};
+    unsigned tallest = rows < 5 ? 0 : rows < 15 ? 5 : rows / 3;
+    struct pattern_clock k = {0};
+    for (size_t i = 0; i < sizeof text / sizeof *text; i++)
+        for (k.digit = cols / 2; k.digit >= 3; k.digit--) {
+            k.stroke = (k.digit + 2) / 4;
+            k.height = 2 * k.digit - k.stroke;
+            k.width = text[i].digits * k.digit + (2 * text[i].len - text[i].digits - 1) * k.stroke;
+            if (k.height > tallest || k.width > cols * 7 / 8) continue;
+            k.from = text[i].from;
+            k.len = text[i].len;
+            k.x = (cols - k.width) / 2;
+            return k;
+        }
+    return (struct pattern_clock){0};
+}
+
+static void pattern_layout(struct pattern *p) {
+    unsigned side = p->cols < p->rows ? p->cols : p->rows;
+    if (p->cols * p->rows >= PATTERN_BLOCKS) p->across = p->cols < PATTERN_BLOCKS ? p->cols : PATTERN_BLOCKS;
+    if (p->across) p->top = (PATTERN_BLOCKS + p->across - 1) / p->across;
+    if (p->rows >= 20) p->top++; /* a dark row sets the time blocks off from the bars */
+    p->clock = pattern_clock_fit(p->cols, p->rows - p->top);
+    p->block = side < 22 ? 1 : side / 11;
+    p->tick = (p->block + 3) / 4;
+    if (p->top + p->clock.height + p->block + p->tick > p->rows) p->block = p->tick = 0;
+    p->bottom = p->rows - p->block - p->tick;
+    p->clock.y = p->top + (p->bottom - p->top - p->clock.height + 1) / 2;
+}
+
+/* Two arrays, want and have, of one byte per macroblock. */
+static size_t pattern_cells(const struct pattern *p) {
+    return 2 * (size_t)((p->width + 15) / 16) * ((p->height + 15) / 16);
+}
+
+static void pattern_start(struct pattern *p, uint8_t *cells) {
+    *p = (struct pattern){.width = p->width, .height = p->height, .fps = p->fps, .gop = p->gop, .need_idr = true};
+    p->mbw = (p->width + 15) / 16;
+    p->mbh = (p->height + 15) / 16;
+    p->cols = p->width / 16;
+    p->rows = p->height / 16;
+    p->want = cells;
+    p->have = cells + pattern_cells(p) / 2;
+    pattern_layout(p);
+}
+
+/* ---- drawing, in cells ---- */
+
+static void pattern_fill(struct pattern *p, unsigned x, unsigned y, unsigned w, unsigned h, unsigned colour) {
+    for (unsigned r = y; r < y + h && r < p->mbh; r++)
+        for (unsigned c = x; c < x + w && c < p->mbw; c++) p->want[r * p->mbw + c] = (uint8_t)colour;
+}
+
+/* Which parts of a glyph the cell x, y belongs to.  Bits 0..6 are the segments a..g of a seven-segment
+ * digit (top, clockwise, middle), 7 the stem of the 1, 8 the colon. */
+static unsigned pattern_parts(const struct pattern_clock *k, unsigned x, unsigned y) {
+    unsigned s = k->stroke, mid = (k->height - s) / 2, stem = (k->digit - s) / 2, dot = (k->height + s) / 4;
+    bool upper = y < mid + s, lower = y >= mid, head = y < s, foot = y >= k->height - s;
+    unsigned up = k->height - 1 - y, parts = head * 0x01u | foot * 0x08u | (upper && lower) * 0x40u;
+    if (x >= k->digit - s) parts |= upper * 0x02u | lower * 0x04u;
+    if (x < s) parts |= upper * 0x20u | lower * 0x10u;
+    if (x < stem + s && (x >= stem || head)) parts |= 0x80;
+    if ((y >= dot && y < dot + s) || (up >= dot && up < dot + s)) parts |= 0x100;
+    return parts;
+}
+
+/* Glyph 10 is ':', 11 '.'; the answer is the glyph's width. */
+static unsigned pattern_draw_glyph(struct pattern *p, unsigned x, unsigned glyph) {
+    static const uint16_t lit[] = {0x3f, 0x88, 0x5b, 0x4f, 0x66, 0x6d, 0x7d, 0x07, 0x7f, 0x6f, 0x100, 0x08};
+    unsigned width = glyph < 10 ? p->clock.digit : p->clock.stroke;
+    for (unsigned r = 0; r < p->clock.height; r++)
+        for (unsigned c = 0; c < width; c++)
+            if (pattern_parts(&p->clock, c, r) & lit[glyph])
+                pattern_fill(p, x + c, p->clock.y + r, 1, 1, PATTERN_WHITE);
+    return width;
+}
+
+static void pattern_draw_clock(struct pattern *p, uint32_t ms) {
+    static const uint8_t radix[12] = {10, 10, 0, 6, 10, 0, 6, 10, 0, 10, 10, 10}; /* HH:MM:SS.mmm */
+    const struct pattern_clock *k = &p->clock;
+    unsigned glyph[12], x = k->x, pad = (k->height + 1) / 5;
+    if (!k->len) return;
+    for (unsigned i = 12; i--;) {
+        glyph[i] = radix[i] ? ms % radix[i] : i == 8 ? 11 : 10;
+        if (radix[i]) ms /= radix[i];
+    }
+    pattern_fill(p, 0, k->y - pad, p->mbw, k->height + 2 * pad, PATTERN_DARK);
+    for (unsigned i = 0; i < k->len; i++) x += pattern_draw_glyph(p, x, glyph[k->from + i]) + k->stroke;
+}
+
+static void pattern_draw_moving(struct pattern *p) {
+    unsigned span = p->cols - p->block, step = p->frames / 2 % (2 * span), y = p->bottom + p->block;
+    if (!p->block) return;
+    pattern_fill(p, step < span ? step : 2 * span - step, p->bottom, p->block, p->block, PATTERN_ORANGE);
+    pattern_fill(p, 0, y, p->mbw, p->tick + 1, PATTERN_TRACK); /* + 1: the cropped row, if there is one */
+    pattern_fill(p, p->frames % p->cols, y, 1, p->tick + 1, PATTERN_WHITE);
+}
+
+/* Layout: see the card. */
+static void pattern_draw_blocks(struct pattern *p, uint32_t stamp) {
+    uint32_t check = ((stamp >> 16 & 255) + (stamp >> 8 & 255) + (stamp & 255)) % 61;
+    uint32_t bits = UINT32_C(2) << 30 | (stamp & 0xffffff) << 6 | check;
+    for (unsigned i = 0; i < PATTERN_BLOCKS && p->across; i++)
+        pattern_fill(p, i % p->across, i / p->across, 1, 1, bits >> (31 - i) & 1 ? PATTERN_WHITE : PATTERN_BLACK);
+}
+
+static void pattern_draw(struct pattern *p, uint32_t ms_of_day, uint32_t stamp) {
+    pattern_fill(p, 0, 0, p->mbw, p->mbh, PATTERN_DARK);
+    for (unsigned x = 0; x < p->mbw; x++) pattern_fill(p, x, p->top, 1, p->bottom - p->top, x * 8 / p->mbw);
+    pattern_draw_clock(p, ms_of_day);
+    pattern_draw_moving(p);
+    pattern_draw_blocks(p, stamp);
+}
+
+/* ---- bits of a NAL unit ---- */
+
+struct pattern_bits {
+    struct wr *w;
+    unsigned byte, have; /* the unfinished byte, and how many bits it has */
+    unsigned zeros;      /* zero bytes just written, for 7.4.1 */
+};
+
+/* B.1.1 start code, 7.3.1 header. */
+static struct pattern_bits pattern_nal(struct wr *w, unsigned header) {
+    bytes_w32(w, 1);
+    bytes_w8(w, header);
+    return (struct pattern_bits){.w = w};
+}
+
+/* 7.3.1, 7.4.1: two zero bytes are never followed by 0..3; a 3 goes between. */
+static void pattern_byte(struct pattern_bits *b, unsigned byte) {
+    if (b->zeros >= 2 && byte <= 3) {
+        bytes_w8(b->w, 3);
+        b->zeros = 0;
+    }
+    bytes_w8(b->w, byte);
+    b->zeros = byte ? 0 : b->zeros + 1;
+}
+
+/* u(n), 7.2: the low n bits of v */
+static void pattern_u(struct pattern_bits *b, unsigned n, uint32_t v) {
+    while (n--) {
+        b->byte = b->byte << 1 | (v >> n & 1);
+        if (++b->have < 8) continue;
+        pattern_byte(b, b->byte);
+        b->byte = b->have = 0;
+    }
+}
+
+/* ue(v), 9.1: v + 1 in binary, behind as many zeros as it has bits after the first. */
+static void pattern_ue(struct pattern_bits *b, uint32_t v) {
+    unsigned n = 0;
+    while ((v + 1) >> (n + 1)) n++;
+    pattern_u(b, 2 * n + 1, v + 1);
+}
+
+/* se(v), 9.1.1: 1, -1, 2, -2 ... count as 1, 2, 3, 4 ... */
+static void pattern_se(struct pattern_bits *b, int v) { pattern_ue(b, (uint32_t)(v > 0 ? 2 * v - 1 : -2 * v)); }
+
+/* 7.3.2.11 */
+static void pattern_trailing(struct pattern_bits *b) {
+    pattern_u(b, 1, 1);
+    while (b->have) pattern_u(b, 1, 0);
+}
+
+/* ---- parameter sets ---- */
+
+/* Table A-1 and A.3.1: the first level whose limits on macroblocks per second, macroblocks per
+ * picture and picture side (its square at most 8 * MaxFS) all hold.  Levels that add only bit rate
+ * are left out, and those below 2: there the bit rate would be the tighter limit. */
+static unsigned pattern_level_idc(const struct pattern *p) {
+    static const struct {
+        uint32_t idc, max_mbps, max_fs;
+    } level[] = {
+        {20, 11880, 396},      {21, 19800, 792},    {22, 20250, 1620},    {30, 40500, 1620},
+        {31, 108000, 3600},    {32, 216000, 5120},  {40, 245760, 8192},   {42, 522240, 8704},
+        {50, 589824, 22080},   {51, 983040, 36864}, {52, 2073600, 36864}, {60, 4177920, 139264},
+        {61, 8355840, 139264},
+    };
+    uint32_t fs = p->mbw * p->mbh, side = p->mbw > p->mbh ? p->mbw : p->mbh;
+    size_t i = 0;
+    while (fs * p->fps > level[i].max_mbps || fs > level[i].max_fs || side * side > 8 * level[i].max_fs) i++;
+    return level[i].idc; /* 4096x2304 at 120 needs the last one */
+}
+
+/* E.1.1 */
+static void pattern_vui(struct pattern_bits *b, const struct pattern *p) {
+    pattern_u(b, 2, 0);           /* aspect_ratio_info_, overscan_info_present_flag */
+    pattern_u(b, 1, 1);           /* video_signal_type_present_flag */
+    pattern_u(b, 3, 5);           /* video_format: unspecified */
+    pattern_u(b, 1, 0);           /* video_full_range_flag */
+    pattern_u(b, 1, 1);           /* colour_description_present_flag */
+    pattern_u(b, 24, 0x010101);   /* colour_primaries, transfer_, matrix_: BT.709, see pattern_palette */
+    pattern_u(b, 1, 0);           /* chroma_loc_info_present_flag */
+    pattern_u(b, 1, 1);           /* timing_info_present_flag */
+    pattern_u(b, 32, 1);          /* num_units_in_tick: half a frame */
+    pattern_u(b, 32, 2 * p->fps); /* time_scale */
+    pattern_u(b, 1, 1);           /* fixed_frame_rate_flag */
+    pattern_u(b, 3, 0);           /* nal_hrd_, vcl_hrd_parameters_, pic_struct_present_flag */
+    pattern_u(b, 1, 1);           /* bitstream_restriction_flag */
+    pattern_u(b, 1, 0);           /* motion_vectors_over_pic_boundaries_flag */
+    pattern_u(b, 2, 3);           /* max_bytes_per_pic_denom, max_bits_per_mb_denom: ue 0, no limit */
+    pattern_u(b, 2, 3);           /* log2_max_mv_length_horizontal, _vertical: ue 0, all are zero */
+    pattern_ue(b, 0);             /* max_num_reorder_frames */
+    pattern_ue(b, 1);             /* max_dec_frame_buffering */
+}
+
+/* 7.3.2.1.1; profile and constraints: A.2.1.1; the crop counts pairs of luma samples (7.4.2.1.1) */
+static void pattern_sps(struct wr *w, const struct pattern *p) {
+    struct pattern_bits b = pattern_nal(w, 0x67);
+    pattern_u(&b, 8, 66);                       /* profile_idc: Baseline */
+    pattern_u(&b, 8, 0xe0);                     /* constraint_set0_flag, 1, 2: Constrained */
+    pattern_u(&b, 8, pattern_level_idc(p));     /* level_idc */
+    pattern_ue(&b, 0);                          /* seq_parameter_set_id */
+    pattern_ue(&b, PATTERN_FRAME_NUM_BITS - 4); /* log2_max_frame_num_minus4 */
+    pattern_ue(&b, 2);                          /* pic_order_cnt_type: output in decoding order */
+    pattern_ue(&b, 1);                          /* max_num_ref_frames */
+    pattern_u(&b, 1, 0);                        /* gaps_in_frame_num_value_allowed_flag */
+    pattern_ue(&b, p->mbw - 1);                 /* pic_width_in_mbs_minus1 */
+    pattern_ue(&b, p->mbh - 1);                 /* pic_height_in_map_units_minus1 */
+    pattern_u(&b, 2, 3);                        /* frame_mbs_only_flag, direct_8x8_inference_flag */
+    pattern_u(&b, 1, 1);                        /* frame_cropping_flag: left, right, top, bottom */
+    pattern_ue(&b, 0);
+    pattern_ue(&b, (p->mbw * 16 - p->width) / 2);
+    pattern_ue(&b, 0);
+    pattern_ue(&b, (p->mbh * 16 - p->height) / 2);
+    pattern_u(&b, 1, 1); /* vui_parameters_present_flag */
+    pattern_vui(&b, p);
+    pattern_trailing(&b);
+}
+
+/* 7.3.2.2; the QPs make a level equal a sample difference, see pattern_macroblock */
+static void pattern_pps(struct wr *w) {
+    struct pattern_bits b = pattern_nal(w, 0x68);
+    pattern_u(&b, 2, 3); /* pic_parameter_set_id, seq_parameter_set_id: ue 0 */
+    pattern_u(&b, 2, 0); /* entropy_coding_mode_flag: CAVLC, bottom_field_pic_order_.._flag */
+    pattern_u(&b, 3, 7); /* num_slice_groups_minus1, num_ref_idx_l0_, l1_default_active_minus1: ue 0 */
+    pattern_u(&b, 3, 0); /* weighted_pred_flag, weighted_bipred_idc */
+    pattern_se(&b, 2);   /* pic_init_qp_minus26: QP 28 */
+    pattern_se(&b, 0);   /* pic_init_qs_minus26 */
+    pattern_se(&b, -6);  /* chroma_qp_index_offset: QPc 22 */
+    pattern_u(&b, 1, 1); /* deblocking_filter_control_present_flag */
+    pattern_u(&b, 2, 0); /* constrained_intra_pred_flag, redundant_pic_cnt_present_flag */
+    pattern_trailing(&b);
+}
+
+/* ---- macroblocks ---- */
+
+/* coeff_token, Table 9-5, as {bits, code}: no coefficient, one of +-1 (a trailing one), one other */
+static const uint8_t pattern_luma_token[3][2] = {{1, 1}, {2, 1}, {6, 5}};   /* nC 0 */
+static const uint8_t pattern_chroma_token[3][2] = {{2, 1}, {1, 1}, {6, 7}}; /* nC -1 */
+
+/* 9.2.2 with suffixLength 0: level_prefix zeros and a one, then level_suffix.  The level is not
+ * +-1, that would have been a trailing one; hence levelCode starts at 0 for 2, 1 for -2. */
+static void pattern_level(struct pattern_bits *b, int level) {
+    unsigned code = (unsigned)(level > 0 ? 2 * level - 4 : -2 * level - 3);
+    unsigned prefix = code < 14 ? code : code < 30 ? 14 : 15;
+    pattern_u(b, prefix + 1, 1);
+    if (prefix == 14) pattern_u(b, 4, code - 14);
+    if (prefix == 15) pattern_u(b, 12, code - 30);
+}
+
+/* 7.3.5.3.2: a block whose only coefficient is its DC */
+static void pattern_residual(struct pattern_bits *b, const uint8_t token[3][2], int level) {
+    unsigned kind = level == 0 ? 0 : level == 1 || level == -1 ? 1 : 2;
+    pattern_u(b, token[kind][0], token[kind][1]);
+    if (kind == 0) return;
+    if (kind == 1) pattern_u(b, 1, level < 0); /* trailing_ones_sign_flag */
+    if (kind == 2) pattern_level(b, level);
+    pattern_u(b, 1, 1); /* total_zeros 0, Tables 9-7 and 9-9 */
+}
+
+/* 7.3.5, always I_16x16.  The prediction is one flat colour, for the neighbour is flat: Horizontal,
+ * Vertical in the first column, DC with no neighbour (8.3.3, 8.3.4: 128).  At QP 28 and QPc 22
+ * LevelScale(4,0,0) is 256: a DC level L becomes 64 L (8.5.10, 8.5.11), then L in every sample
+ * (8.5.12).  nC of the luma block is 0, as no AC level is ever coded (9.2.1). */
+static void pattern_macroblock(struct pattern_bits *b, const struct pattern *p, unsigned i, bool in_p) {
+    enum { VERTICAL, HORIZONTAL, DC } mode = i % p->mbw ? HORIZONTAL : i ? VERTICAL : DC;
+    unsigned from = mode == DC ? PATTERN_MID : p->want[mode == HORIZONTAL ? i - 1 : i - p->mbw];
+    const uint8_t *pred = pattern_palette[from], *want = pattern_palette[p->want[i]];
+    bool chroma = want[1] != pred[1] || want[2] != pred[2];
+    pattern_ue(b, 1 + mode + (chroma ? 4 : 0) + (in_p ? 5 : 0)); /* mb_type, Tables 7-11 and 7-13 */
+    pattern_ue(b, 2 - mode);                                     /* intra_chroma_pred_mode, Table 7-16 */
+    pattern_se(b, 0);                                            /* mb_qp_delta */
+    pattern_residual(b, pattern_luma_token, want[0] - pred[0]);
+    if (!chroma) return;
+    pattern_residual(b, pattern_chroma_token, want[1] - pred[1]);
+    pattern_residual(b, pattern_chroma_token, want[2] - pred[2]);
+}
+
+/* ---- slices and pictures ---- */
+
+/* 7.3.3 */
+static void pattern_slice_header(struct pattern_bits *b, const struct pattern *p, bool idr) {
+    pattern_ue(b, 0);                                   /* first_mb_in_slice */
+    pattern_ue(b, idr ? 7 : 5);                         /* slice_type: all slices I, all P */
+    pattern_ue(b, 0);                                   /* pic_parameter_set_id */
+    pattern_u(b, PATTERN_FRAME_NUM_BITS, p->since_idr); /* frame_num; u(n) takes it modulo 2^n */
+    if (idr) pattern_ue(b, p->idr_odd);                 /* idr_pic_id: consecutive ones differ, 7.4.3 */
+    if (!idr) pattern_u(b, 2, 0); /* num_ref_idx_active_override_flag, ref_pic_list_modification_flag_l0 */
+    pattern_u(b, idr ? 2 : 1, 0); /* 7.3.3.3: no_output_of_prior_pics_, long_term_reference_; or adaptive_.._flag */
+    pattern_se(b, 0);             /* slice_qp_delta */
+    pattern_ue(b, 1);             /* disable_deblocking_filter_idc */
+}
+
+/* 7.3.4.  P_Skip repeats the decoder's last picture: all vectors are zero, so is its own (8.4.1.1). */
+static void pattern_slice(struct wr *w, struct pattern *p, bool idr) {
+    struct pattern_bits b = pattern_nal(w, idr ? 0x65 : 0x41);
+    unsigned skipped = 0;
+    pattern_slice_header(&b, p, idr);
+    for (unsigned i = 0; i < p->mbw * p->mbh; i++) {
+        if (!idr && p->have[i] == p->want[i]) {
+            skipped++;
+            continue;
+        }
+        if (!idr) pattern_ue(&b, skipped); /* mb_skip_run */
+        pattern_macroblock(&b, p, i, !idr);
+        p->have[i] = p->want[i];
+        skipped = 0;
+    }
+    if (skipped) pattern_ue(&b, skipped); /* mb_skip_run */
+    pattern_trailing(&b);
+}
+
+/* Appends one access unit.  When it did not fit, have[] is not what the decoder shows: an IDR mends it. */
+static bool pattern_frame(struct pattern *p, bool want_idr, uint32_t ms_of_day, uint32_t stamp_ms, struct wr *out) {
+    bool idr = want_idr || p->need_idr || p->since_idr >= p->gop;
+    pattern_draw(p, ms_of_day, stamp_ms);
+    p->frames++;
+    if (idr) {
+        p->since_idr = 0;
+        pattern_sps(out, p);
+        pattern_pps(out);
+    }
+    pattern_slice(out, p, idr);
+    p->since_idr++;
+    p->idr_odd ^= idr && !out->bad;
+    p->need_idr = out->bad;
+    return !out->bad;
+}
+/* ==== 12 rtp ================================================================
+ * RTP packets (RFC 3550) with one-byte header extensions (RFC 8285), and H.264 payloads (RFC 6184).
+ *
+ *    0                   1                   2                   3
+ *    0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
+ *   |V=2|P|X|  CC   |M|     PT      |       sequence number         |
+ *   |                           timestamp (90 kHz)                  |
+ *   |                             SSRC                              |
+ *   |       0xBEDE                  |  length in 32-bit words       |  then id:4 length-1:4 value, ..., padding
+ *
+ * pure; uses base, bytes
+ */
+enum rtp_sizes {
+    RTP_HEADER = 12,
+    RTP_EXTENSIONS = 4 + 4 + 4, /* head, abs-send-time, playout-delay */
+    RTP_OSN = 2,                /* the original sequence number in front of a retransmission (RFC 4588 4) */
+    RTP_TAG = 16,               /* of any SRTP profile */
+    RTP_CHANNEL = 4,            /* a TURN ChannelData header in front (RFC 8656 12.4) */
+    /* the fragment budget, once for the worst case: the same payload serves every viewer */
+    RTP_PAYLOAD = BASE_DATAGRAM - RTP_HEADER - RTP_EXTENSIONS - RTP_OSN - RTP_TAG - RTP_CHANNEL,
+    RTP_STAP_A = 24,
+    RTP_FU_A = 28,
+    RTP_DELAY_UNIT = 10 /* playout-delay counts in 10 ms */
+};
+
+/* 90 kHz from microseconds: 9/100, exact in integers for 290,000 years. */
+static int64_t rtp_clock(int64_t us) { return us / 100 * 9 + us % 100 * 9 / 100; }
+
+struct rtp_packet {
+    uint8_t pt;
+    bool marker;
+    uint16_t seq;
+    uint32_t timestamp, ssrc;
+    int abs_send_time, playout_delay; /* extension ids, 0: not negotiated */
+    int64_t now;                      /* for abs-send-time */
+    unsigned delay_min_ms, delay_max_ms;
+};
+
+static void rtp_put_extensions(struct wr *w, const struct rtp_packet *h) {
+    bytes_w16(w, 0xbede);
+    bytes_w16(w, (h->abs_send_time ? 1 : 0) + (h->playout_delay ? 1 : 0));
+    if (h->abs_send_time) { /* seconds in 6.18 fixed point */
+        bytes_w8(w, (unsigned)h->abs_send_time << 4 | 2);
+        bytes_w24(w, (uint32_t)((uint64_t)(h->now % (64 * BASE_S)) * (1 << 18) / BASE_S) & 0xffffff);
+    }
+    if (h->playout_delay) { /* 12 bits minimum, 12 bits maximum */
+        bytes_w8(w, (unsigned)h->playout_delay << 4 | 2);
+        bytes_w24(w, h->delay_min_ms / RTP_DELAY_UNIT << 12 | h->delay_max_ms / RTP_DELAY_UNIT);
+    }
+}
+
+static void rtp_put(struct wr *w, const struct rtp_packet *h, struct span payload) {
+    bool x = h->abs_send_time || h->playout_delay;
+    bytes_w8(w, 0x80 | (x ? 0x10 : 0));
+    bytes_w8(w, (h->marker ? 0x80 : 0) | h->pt);
+    bytes_w16(w, h->seq);
+    bytes_w32(w, h->timestamp);
+    bytes_w32(w, h->ssrc);
+    if (x) rtp_put_extensions(w, h);
+    bytes_put(w, payload.p, payload.n);
+}
+
+/* The next payload of a NAL unit: itself when it fits, else FU-A fragments (RFC 6184 5.8). *at begins at 0.
+ *   FU indicator: F NRI 28 | FU header: start, end, reserved, type | fragment
+ * false when the NAL unit is used up. */
+static bool rtp_fragment(struct span nal, size_t *at, struct wr *payload) {
+    if (*at >= nal.n) return false;
+    if (nal.n <= RTP_PAYLOAD) {
+        bytes_put(payload, nal.p, nal.n);
+        *at = nal.n;
+        return true;
+    }
+    bool start = *at == 0;
+    if (start) *at = 1; /* the NAL header travels in the FU bytes */
+    size_t n = nal.n - *at < RTP_PAYLOAD - 2 ? nal.n - *at : RTP_PAYLOAD - 2;
+    bool end = *at + n == nal.n;
+    bytes_w8(payload, (nal.p[0] & 0xe0) | RTP_FU_A);
+    bytes_w8(payload, (start ? 0x80 : 0) | (end ? 0x40 : 0) | (nal.p[0] & 0x1f));
+    bytes_put(payload, nal.p + *at, n);
+    *at += n;
+    return true;
+}
+
+/* Begins or continues a STAP-A (RFC 6184 5.7.1): 24 | size, NAL unit | ... false: it does not fit, nothing written. */
+static bool rtp_aggregate(struct wr *payload, struct span nal) {
+    if (payload->n + 3 + nal.n > RTP_PAYLOAD) return false;
+    if (!payload->n) bytes_w8(payload, RTP_STAP_A);
+    /* RFC 6184 5.7: F is the OR, NRI the maximum of the aggregated ones */
+    uint8_t nri = nal.p[0] & 0x60;
+    if (nri > (payload->p[0] & 0x60)) payload->p[0] = (uint8_t)((payload->p[0] & 0x9f) | nri);
+    payload->p[0] |= nal.p[0] & 0x80;
+    bytes_w16(payload, (unsigned)nal.n);
+    bytes_put(payload, nal.p, nal.n);
+    return true;
+}
+
+/* ==== 13 rtcp ===============================================================
+ * RTCP (RFC 3550 6), feedback (RFC 4585), FIR (RFC 5104), REMB: compound or reduced-size (RFC 5506) in, SR + SDES and
+ * BYE out.
+ *   |V=2|P|  count  |  packet type  |  length in words - 1          | then the sender's SSRC, ...
+ * pure; uses base, bytes
+ */
+enum rtcp_types {
+    RTCP_SR = 200,
+    RTCP_RR = 201,
+    RTCP_SDES = 202,
+    RTCP_BYE = 203,
+    RTCP_RTPFB = 205,
+    RTCP_PSFB = 206,
+    RTCP_NACK = 1,
+    RTCP_PLI = 1,
+    RTCP_FIR = 4,
+    RTCP_AFB = 15,
+    RTCP_BLOCK = 24 /* one reception report */
+};
+
+struct rtcp_packet {
+    uint8_t type, count; /* count: of blocks, or the feedback format */
+    uint32_t sender;
+    struct span body; /* behind the sender's SSRC, padding taken off */
+};
+
+/* 1 and the next packet, 0 at the end, -1 for a datagram that is not RTCP from here on. */
+static int rtcp_next(struct span *s, struct rtcp_packet *out) {
+    struct rd r = bytes_rd(*s);
+    if (!s->n) return 0;
+    uint8_t first = bytes_r8(&r);
+    out->type = bytes_r8(&r);
+    size_t length = bytes_r16(&r) * 4u;
+    struct span all = bytes_take(&r, length);
+    if (r.bad || first >> 6 != 2 || out->type < 192 || out->type > 223) return -1; /* RFC 5761 4 */
+    bool last = !bytes_left(&r);
+    if (first & 0x20) { /* RFC 3550 6.4.1: padding in the last packet only; its last byte counts it */
+        uint8_t pad = all.n ? all.p[all.n - 1] : 0;
+        if (!last || !pad || pad % 4 || pad > all.n) return -1;
+        all.n -= pad;
+    }
+    out->count = first & 31;
+    struct rd b = bytes_rd(all);
+    out->sender = all.n ? bytes_r32(&b) : 0;
+    out->body = bytes_take(&b, bytes_left(&b));
+    *s = bytes_take(&r, bytes_left(&r));
+    return b.bad ? -1 : 1;
+}
+
+struct rtcp_report {
+    uint32_t ssrc, highest, jitter, last_sr, delay; /* delay since that SR in 1/65536 s */
+    uint8_t lost;                                   /* fraction of the last interval in 1/256 */
+    int32_t lost_total;
+};
+
+/* The i-th reception report of an SR or RR (RFC 3550 6.4). */
+static bool rtcp_report(const struct rtcp_packet *p, int i, struct rtcp_report *out) {
+    struct rd r = bytes_rd(p->body);
+    if (p->type != RTCP_SR && p->type != RTCP_RR) return false;
+    if (i >= p->count) return false;
+    bytes_take(&r, (p->type == RTCP_SR ? 20u : 0u) + (size_t)i * RTCP_BLOCK);
+    out->ssrc = bytes_r32(&r);
+    out->lost = bytes_r8(&r);
+    uint32_t total = bytes_r24(&r);
+    out->lost_total = (int32_t)(total << 8) / 256;
+    out->highest = bytes_r32(&r);
+    out->jitter = bytes_r32(&r);
+    out->last_sr = bytes_r32(&r);
+    out->delay = bytes_r32(&r);
+    return !r.bad;
+}
+
+/* Does this packet ask for a keyframe of ssrc: PLI (RFC 4585 6.3.1) or FIR (RFC 5104 4.3.1)? */
+static bool rtcp_wants_keyframe(const struct rtcp_packet *p, uint32_t ssrc) {
+    struct rd r = bytes_rd(p->body);
+    uint32_t media = bytes_r32(&r);
+    if (p->type != RTCP_PSFB || r.bad) return false;
+    if (p->count == RTCP_PLI) return media == ssrc;
+    while (p->count == RTCP_FIR && bytes_left(&r) >= 8) {
+        if (bytes_r32(&r) == ssrc) return true;
+        bytes_r32(&r);
+    }
+    return false;
+}
+
+/* REMB: media 0, "REMB", number of SSRCs, 6 bits exponent, 18 bits mantissa. Bits per second, 0 when it is none. */
+static uint64_t rtcp_remb(const struct rtcp_packet *p) {
+    struct rd r = bytes_rd(p->body);
+    if (p->type != RTCP_PSFB || p->count != RTCP_AFB) return 0;
+    bytes_r32(&r);
+    bool remb = bytes_r32(&r) == 0x52454d42;
+    bytes_r8(&r);
+    uint32_t v = bytes_r24(&r);
+    return r.bad || !remb ? 0 : (uint64_t)(v & 0x3ffff) << (v >> 18 < 40 ? v >> 18 : 40);
+}
+
+/* What every packet of one type that we understand must hold (RFC 3550 6.4-6.6, RFC 4585 6.1). */
+static bool rtcp_sound(const struct rtcp_packet *p) {
+    size_t n = p->body.n;
+    switch (p->type) {
+    case RTCP_SR: return n >= 20u + (size_t)p->count * RTCP_BLOCK;
+    case RTCP_RR: return n >= (size_t)p->count * RTCP_BLOCK;
+    case RTCP_BYE: return !p->count || n >= ((size_t)p->count - 1) * 4;
+    case RTCP_RTPFB: return n >= 4 && (p->count != RTCP_NACK || n >= 8);
+    case RTCP_PSFB: return n >= 4 && (p->count != RTCP_FIR || n >= 12);
+    default: return true;
+    }
+}
+
+/* NTP time (RFC 3550 4) of a Unix time in microseconds. */
+static uint64_t rtcp_ntp(int64_t unix_us) {
+    uint64_t s = (uint64_t)(unix_us / BASE_S) + 2208988800u, us = (uint64_t)(unix_us % BASE_S);
+    return s << 32 | (us << 32) / BASE_S;
+}
+
+/* SDES with a CNAME, in every compound packet (RFC 3550 6.1). */
+static void rtcp_put_sdes(struct wr *w, uint32_t ssrc, const char *cname) {
+    size_t n = strlen(cname), pad = 4 - (n + 2) % 4; /* at least one zero byte ends the chunk */
+    bytes_w8(w, 0x81);
+    bytes_w8(w, RTCP_SDES);
+    bytes_w16(w, (unsigned)(4 + n + 2 + pad) / 4);
+    bytes_w32(w, ssrc);
+    bytes_w8(w, 1);
+    bytes_w8(w, (unsigned)n);
+    bytes_put(w, cname, n);
+    bytes_put_uint(w, 0, pad);
+}
+
+static void rtcp_put_sr(struct wr *w, uint32_t ssrc, uint64_t ntp, uint32_t timestamp, uint32_t packets,
+                        uint32_t octets) {
+    bytes_w8(w, 0x80);
+    bytes_w8(w, RTCP_SR);
+    bytes_w16(w, 6);
+    bytes_w32(w, ssrc);
+    bytes_w64(w, ntp);
+    bytes_w32(w, timestamp);
+    bytes_w32(w, packets);
+    bytes_w32(w, octets);
+}
+
+/* A compound packet begins with a report (RFC 3550 6.1): an empty RR in front of the BYE. */
+static void rtcp_put_bye(struct wr *w, uint32_t ssrc, const char *cname) {
+    bytes_w32(w, 0x80c90001);
+    bytes_w32(w, ssrc);
+    rtcp_put_sdes(w, ssrc, cname);
+    bytes_w32(w, 0x81cb0001);
+    bytes_w32(w, ssrc);
+}
+
+/* ==== 14 http ===============================================================
+ * HTTP/1.1 (RFC 9112): requests in, responses out. Strict where leniency lets two parsers disagree: one Content-Length
+ * or one Transfer-Encoding, no folded lines, no bare CR, no blank before the colon.
+ * pure; uses base, bytes, text
+ */
+enum http_limits {
+    HTTP_HEAD = 16 * 1024, /* request line and headers */
+    HTTP_FIELDS = 64,
+    HTTP_EXTRA = 1536 /* header lines of one response */
+};
+
+struct http_field {
+    struct span name, value;
+};
+
+struct http_req {
+    struct span method, target, path, query; /* path and query are raw: not percent-decoded */
+    int minor;                               /* HTTP/1.minor */
+    uint64_t length;                         /* Content-Length */
+    bool chunked, has_length, keep_alive, expects;
+    int status; /* what to answer when the head is bad: 400, 414, 431, 501, 505 */
+    const char *why;
+    int fields;
+    struct http_field field[HTTP_FIELDS];
+};
+
+static bool http_token(struct span s) { /* RFC 9110 5.6.2 */
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] <= ' ' || s.p[i] >= 127 || strchr("\"(),/:;<=>?@[\\]{}", s.p[i])) return false;
+    return s.n > 0;
+}
+
+static int http_bad(struct http_req *q, int status, const char *why) {
+    q->status = status;
+    q->why = why;
+    return -1;
+}
+
+/* The value of a header, its first if there are several; p is NULL when absent. */
+static struct span http_header(const struct http_req *q, const char *name) {
+    for (int i = 0; i < q->fields; i++)
+        if (text_like(q->field[i].name, name)) return q->field[i].value;
+    return (struct span){NULL, 0};
+}
+
+/* Is word in a header's comma-separated list? */
+static bool http_has(const struct http_req *q, const char *name, const char *word) {
+    for (int i = 0; i < q->fields; i++) {
+        struct span list = q->field[i].value;
+        while (text_like(q->field[i].name, name) && list.n)
+            if (text_like(text_trim(text_cut(&list, ',')), word)) return true;
+    }
+    return false;
+}
+
+/* The value of a query parameter, raw. */
+static struct span http_query(struct span query, const char *name) {
+    while (query.n) {
+        struct span value = text_cut(&query, '&');
+        struct span key = text_cut(&value, '=');
+        if (text_is(key, name)) return value;
+    }
+    return (struct span){NULL, 0};
+}
+
+static int http_request_line(struct http_req *q, struct span line) {
+    q->method = text_cut(&line, ' ');
+    q->target = text_cut(&line, ' ');
+    if (!http_token(q->method)) return http_bad(q, 400, "the request line has no method");
+    if (!q->target.n) return http_bad(q, 400, "the request line has no target");
+    for (size_t i = 0; i < q->target.n; i++)
+        if (q->target.p[i] <= ' ' || q->target.p[i] == 127)
+            return http_bad(q, 400, "control character in the target");
+    if (!text_after(&line, "HTTP/") || line.n != 3 || line.p[1] != '.' || line.p[0] < '0' || line.p[0] > '9' ||
+        line.p[2] < '0' || line.p[2] > '9')
+        return http_bad(q, 400, "the request line does not end in an HTTP version");
+    if (line.p[0] != '1') return http_bad(q, 505, "only HTTP/1.0 and HTTP/1.1 are spoken here");
+    q->minor = line.p[2] - '0';
+    struct span rest = q->target; /* absolute-form (RFC 9112 3.2.2): what counts is the path */
+    if (text_after(&rest, "http://") || text_after(&rest, "https://")) {
+        const uint8_t *slash = memchr(rest.p, '/', rest.n);
+        rest = slash ? base_span(slash, (size_t)(rest.p + rest.n - slash)) : base_span("/", 1);
+    }
+    rest = text_cut(&rest, '#');
+    q->path = text_cut(&rest, '?');
+    q->query = rest;
+    return 0;
+}
+
+static int http_field_line(struct http_req *q, struct span line) {
+    if (q->fields == HTTP_FIELDS) return http_bad(q, 431, "more than 64 header lines");
+    struct span value = line, name = text_cut(&value, ':');
+    /* RFC 9112 5.1, 5.2: no blank between name and colon, no folded line */
+    if (name.n == line.n || !http_token(name)) return http_bad(q, 400, "a header line without a proper name");
+    for (size_t i = 0; i < value.n; i++)
+        if ((value.p[i] < ' ' && value.p[i] != '\t') || value.p[i] == 127)
+            return http_bad(q, 400, "control character in a header");
+    q->field[q->fields++] = (struct http_field){name, text_trim(value)};
+    return 0;
+}
+
+/* RFC 9112 6.3: how long the body is. Two answers to that question are an attack. */
+static int http_framing(struct http_req *q) {
+    int hosts = 0, lengths = 0, codings = 0;
+    for (int i = 0; i < q->fields; i++) {
+        struct span name = q->field[i].name, value = q->field[i].value;
+        hosts += text_like(name, "host");
+        if (text_like(name, "content-length")) {
+            if (lengths++ || !text_uint(value, UINT64_MAX / 2, &q->length))
+                return http_bad(q, 400, "Content-Length is not one decimal number");
+            q->has_length = true;
+        }
+        if (text_like(name, "transfer-encoding")) {
+            if (codings++ || !text_like(value, "chunked"))
+                return http_bad(q, 501, "the only Transfer-Encoding taken is chunked");
+            q->chunked = true;
+        }
+    }
+    if (q->chunked && (q->has_length || !q->minor))
+        return http_bad(q, 400, "Transfer-Encoding with Content-Length, or in HTTP/1.0");
+    /* RFC 9112 3.2: a server must answer 400 to HTTP/1.1 without Host, or with two */
+    if (hosts > 1 || (!hosts && q->minor)) return http_bad(q, 400, "there must be one Host header");
+    return 0;
+}
+
+/* Reads a request's head. Returns its length with the blank line, 0 when more is needed, -1 when it is bad. */
+static int http_read(struct span in, struct http_req *q) {
+    memset(q, 0, offsetof(struct http_req, field));
+    struct span all = in;
+    while (in.n && (in.p[0] == '\r' || in.p[0] == '\n')) in = base_span(in.p + 1, in.n - 1); /* RFC 9112 2.2 */
+    for (bool first = true;; first = false) {
+        const uint8_t *lf = in.n ? memchr(in.p, '\n', in.n) : NULL;
+        size_t used = (size_t)((lf ? lf + 1 : in.p + in.n) - all.p);
+        if (used > HTTP_HEAD)
+            return http_bad(q, first ? 414 : 431,
+                            first ? "the request line is too long" : "the headers are too long");
+        if (!lf) return 0;
+        struct span line = base_span(in.p, (size_t)(lf - in.p));
+        in = base_span(lf + 1, (size_t)(in.p + in.n - lf - 1));
+        if (!line.n || line.p[line.n - 1] != '\r') return http_bad(q, 400, "a line does not end in CR LF");
+        line.n--;
+        if (!line.n && !first) {
+            q->keep_alive =
+                q->minor ? !http_has(q, "connection", "close") : http_has(q, "connection", "keep-alive");
+            q->expects = q->minor && text_like(http_header(q, "expect"), "100-continue");
+            return http_framing(q) ? -1 : (int)used;
+        }
+        if (first ? http_request_line(q, line) : http_field_line(q, line)) return -1;
+    }
+}
+
+/* The chunked body of a request (RFC 9112 7.1) into body. Returns the bytes used up with the trailer, 0 when more is
+ * needed (and body is to be thrown away), -1 when it is bad or too large. */
+static int http_unchunk(struct span in, struct wr *body) {
+    struct span s = in;
+    for (uint32_t size = 1; size;) {
+        const uint8_t *lf = s.n ? memchr(s.p, '\n', s.n) : NULL;
+        if (!lf) return s.n > 256 ? -1 : 0;
+        if (lf == s.p || lf[-1] != '\r') return -1;
+        struct span line = text_line(&s), digits = text_cut(&line, ';');
+        if (digits.n > 7 || !text_hex(digits, &size)) return -1;
+        if (!size) break;
+        bytes_put(body, s.p, s.n < size ? s.n : size);
+        if (body->bad) return -1;
+        if (s.n < size + 2u) return 0;
+        if (s.p[size] != '\r' || s.p[size + 1] != '\n') return -1;
+        s = base_span(s.p + size + 2, s.n - size - 2);
+    }
+    for (;;) { /* trailer fields are read over */
+        const uint8_t *lf = s.n ? memchr(s.p, '\n', s.n) : NULL;
+        if (!lf) return s.n > HTTP_HEAD ? -1 : 0;
+        if (!text_line(&s).n) return (int)(s.p - in.p);
+    }
+}
+
+/* A response in the making: the caller lends both buffers, http_finish puts them together. */
+struct http_resp {
+    int status;
+    const char *type; /* of the body; NULL: none */
+    struct wr extra, body;
+    char lines[HTTP_EXTRA];
+    bool head; /* HEAD: the body is measured and left out (RFC 9110 9.3.2) */
+    bool close;
+};
+
+static void http_respond(struct http_resp *r, void *body, size_t cap) {
+    memset(r, 0, sizeof *r);
+    r->extra = bytes_wr(r->lines, sizeof r->lines);
+    r->body = bytes_wr(body, cap);
+}
+
+static const char *http_reason(int status) {
+    static const struct {
+        int status;
+        const char *reason;
+    } known[] = {{200, "OK"},
+                 {201, "Created"},
+                 {204, "No Content"},
+                 {303, "See Other"},
+                 {400, "Bad Request"},
+                 {401, "Unauthorized"},
+                 {403, "Forbidden"},
+                 {404, "Not Found"},
+                 {405, "Method Not Allowed"},
+                 {406, "Not Acceptable"},
+                 {408, "Request Timeout"},
+                 {409, "Conflict"},
+                 {412, "Precondition Failed"},
+                 {413, "Content Too Large"},
+                 {414, "URI Too Long"},
+                 {415, "Unsupported Media Type"},
+                 {421, "Misdirected Request"},
+                 {422, "Unprocessable Content"},
+                 {428, "Precondition Required"},
+                 {429, "Too Many Requests"},
+                 {431, "Request Header Fields Too Large"},
+                 {500, "Internal Server Error"},
+                 {501, "Not Implemented"},
+                 {503, "Service Unavailable"},
+                 {505, "HTTP Version Not Supported"}};
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+        if (known[i].status == status) return known[i].reason;
+    return "Unknown";
+}
+
+/* Problem details (RFC 9457). detail is a sentence for a person and never repeats input. */
+static void http_problem(struct http_resp *r, int status, const char *detail) {
+    r->status = status;
+    r->type = "application/problem+json";
+    r->body.n = 0;
+    r->body.bad = false;
+    text_put(&r->body, "{\"type\":\"about:blank\",\"title\":");
+    text_json(&r->body, text_of(http_reason(status)));
+    text_putf(&r->body, ",\"status\":%d,\"detail\":", status);
+    text_json(&r->body, text_of(detail));
+    text_put(&r->body, "}\n");
+}
+
+/* The whole response into w. */
+static bool http_finish(struct http_resp *r, struct wr *w) {
+    if (r->body.bad || r->extra.bad) http_problem(r, 500, "The answer did not fit its buffer.");
+    text_putf(w, "HTTP/1.1 %d %s\r\n", r->status, http_reason(r->status));
+    if (r->type) text_putf(w, "Content-Type: %s\r\n", r->type);
+    if (r->status != 204) text_putf(w, "Content-Length: %zu\r\n", r->body.n); /* RFC 9110 8.6: none with 204 */
+    text_put(w, "Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\nX-Content-Type-Options: nosniff\r\n");
+    if (r->close) text_put(w, "Connection: close\r\n");
+    bytes_put(w, r->lines, r->extra.n);
+    text_put(w, "\r\n");
+    if (!r->head && r->status != 204) bytes_put(w, r->body.p, r->body.n);
+    return !w->bad;
+}
+
+/* ==== 15 media ==============================================================
+ * One stream: takes NAL units in, keeps the parameter sets in force, and packetizes each access unit once into the
+ * history that all viewers send from.
+ *
+ *   packets   oldest ........ gop ............ head   next        indices only grow; slot = index % MEDIA_SLOTS
+ *             | kept for repair | the current GOP | held
+ *
+ * [oldest, head) may be sent. The last packet of an unfinished access unit is held, since its marker bit is not known.
+ * A joiner begins at gop, the first packet of the newest IDR, as long as that is still kept.
+ * SEI, AUD, filler and vendors' NAL units are not forwarded: no WebRTC decoder needs them.
+ * pure; uses base, bytes, h264, rtp
+ */
+enum media_limits { MEDIA_SLOTS = 16384, MEDIA_HISTORY = 8 * 1024 * 1024, MEDIA_HISTORY_MIN = 64 * 1024 };
+enum media_flags { MEDIA_FIRST = 1, MEDIA_LAST = 2, MEDIA_KEY = 4 };
+#define MEDIA_NONE UINT64_MAX
+
+struct media_packet {
+    int64_t time; /* of its access unit, on the server's clock */
+    uint32_t at;  /* of its payload in bytes[] */
+    uint16_t n;
+    uint8_t flags;
+};
+
+struct media {
+    char name[BASE_NAME + 1], sub[BASE_NAME + 1];
+    const char *kind; /* "file", "test", "push" */
+    struct h264_sets sets;
+    uint64_t *drops;
+
+    uint8_t *bytes; /* payloads; the caller's, as packet[] is */
+    size_t cap, write;
+    struct media_packet *packet; /* MEDIA_SLOTS of them */
+    uint64_t oldest, head, next, gop;
+    uint64_t unit; /* first packet of the newest access unit */
+    size_t gop_bytes, gop_bytes_max;
+
+    bool open, key, sliced; /* the access unit in work: begun, an IDR, something of it was stored */
+    int64_t time;           /* of it */
+    bool want_key;          /* a viewer needs an IDR: for the source to read and clear */
+    int64_t asked;
+    bool ended;
+
+    uint64_t frames, keys, octets, seen; /* seen: NAL units, stored or not */
+    int gop_frames, key_interval_ms;
+    int64_t key_time, window; /* window: begin of the second that is measured */
+    uint64_t window_octets, window_frames;
+    unsigned kbps;
+    double fps;
+    const struct h264_sps *sps; /* of the newest slice */
+    bool b_frames, partitions;
+    char trouble[160]; /* the source's own words when it has none to give */
+};
+
+static void media_start(struct media *m, uint8_t *bytes, size_t cap, struct media_packet *packets,
+                        uint64_t *drops) {
+    m->bytes = bytes;
+    m->cap = cap;
+    m->packet = packets;
+    m->drops = drops;
+    m->gop = MEDIA_NONE;
+}
+
+static const struct media_packet *media_at(const struct media *m, uint64_t index) {
+    return &m->packet[index % MEDIA_SLOTS];
+}
+
+/* Can a viewer begin now? */
+static bool media_joinable(const struct media *m) {
+    return m->gop != MEDIA_NONE && m->gop >= m->oldest && m->gop < m->head;
+}
+
+/* Drops the oldest packets that lie in [from, to) of bytes[]. Behind the write position lie the oldest ones, in order. */
+static void media_evict(struct media *m, size_t from, size_t to) {
+    while (m->oldest < m->next && media_at(m, m->oldest)->at >= from && media_at(m, m->oldest)->at < to)
+        m->oldest++;
+}
+
+static void media_rewind(struct media *m) {
+    media_evict(m, m->write, m->cap);
+    m->write = 0;
+}
+
+/* Room for one payload in the history. */
+static struct wr media_reserve(struct media *m) {
+    if (m->write + RTP_PAYLOAD > m->cap) media_rewind(m);
+    media_evict(m, m->write, m->write + RTP_PAYLOAD);
+    if (m->next - m->oldest == MEDIA_SLOTS) m->oldest++;
+    return bytes_wr(m->bytes + m->write, RTP_PAYLOAD);
+}
+
+/* Stores what was written to the reserved room, and lets go of the packet that was held. */
+static void media_commit(struct media *m, const struct wr *w) {
+    uint8_t flags = (uint8_t)((m->sliced ? 0 : MEDIA_FIRST) | (m->key ? MEDIA_KEY : 0));
+    assert(!w->bad);
+    m->packet[m->next % MEDIA_SLOTS] = (struct media_packet){m->time, (uint32_t)m->write, (uint16_t)w->n, flags};
+    if (!m->sliced) {
+        m->unit = m->next;
+        if (m->key) m->gop = m->next;
+    }
+    m->sliced = true;
+    m->head = m->next++;
+    m->write += w->n;
+    m->gop_bytes += w->n;
+    m->octets += w->n;
+}
+
+static void media_append(struct media *m, struct span nal) {
+    for (size_t at = 0; at < nal.n;) {
+        struct wr w = media_reserve(m);
+        rtp_fragment(nal, &at, &w);
+        media_commit(m, &w);
+    }
+}
+
+/* The current parameter sets in front of an IDR: in one STAP-A as far as they fit. */
+static void media_append_sets(struct media *m) {
+    const struct h264_sets *t = &m->sets;
+    struct wr w = media_reserve(m);
+    for (int type = H264_SPS; type <= H264_PPS; type++)
+        for (int i = 0; i < t->count; i++) {
+            struct span nal = base_span(t->raw + t->set[i].at, t->set[i].n);
+            if (t->set[i].type != type || rtp_aggregate(&w, nal)) continue;
+            if (w.n) {
+                media_commit(m, &w);
+                w = media_reserve(m);
+            }
+            if (!rtp_aggregate(&w, nal)) bytes_put(&w, nal.p, nal.n); /* H264_SET_MAX is below RTP_PAYLOAD */
+        }
+    if (w.n) media_commit(m, &w);
+}
+
+/* A GOP begins. When the last ones were small, the history starts over at its front: memory that is never touched is
+ * never resident, and two GOPs are history enough. */
+static void media_begin_gop(struct media *m) {
+    m->gop_bytes_max = m->gop_bytes > m->gop_bytes_max ? m->gop_bytes : m->gop_bytes_max - m->gop_bytes_max / 16;
+    m->gop_bytes = 0;
+    if (m->write > MEDIA_HISTORY_MIN && m->write > 2 * m->gop_bytes_max) media_rewind(m);
+    if (m->key_time) m->key_interval_ms = (int)base_min((m->time - m->key_time) / BASE_MS, INT_MAX);
+    m->key_time = m->time;
+    m->gop_frames = 0;
+    m->keys++;
+    media_append_sets(m);
+}
+
+static void media_slice(struct media *m, struct span nal) {
+    struct h264_slice s;
+    if (!h264_read_slice(&m->sets, nal, &s)) {
+        m->drops[DROP_H264_PARAMETERS]++;
+        return;
+    }
+    m->sps = &m->sets.sps[m->sets.pps[s.pps].sps];
+    m->b_frames = m->b_frames || s.type == 1;
+    if (!m->sliced) {
+        m->key = s.idr;
+        if (m->key) media_begin_gop(m);
+    }
+    if (m->gop == MEDIA_NONE)
+        m->drops[DROP_H264_NO_IDR]++;
+    else
+        media_append(m, nal);
+}
+
+/* The rate figures, once a second. */
+static void media_measure(struct media *m) {
+    int64_t span = m->time - m->window;
+    if (m->window && span < BASE_S && span >= 0) return;
+    if (m->window && span < 10 * BASE_S && span > 0) {
+        m->kbps = (unsigned)((m->octets - m->window_octets) * 8000 / (uint64_t)span);
+        m->fps = (double)(m->frames - m->window_frames) * 1e6 / (double)span;
+    }
+    m->window = m->time;
+    m->window_octets = m->octets;
+    m->window_frames = m->frames;
+}
+
+/* The access unit is complete: its last packet gets the marker (RFC 6184 5.1) and may leave. */
+static void media_end(struct media *m) {
+    if (!m->open) return;
+    m->open = false;
+    if (!m->sliced) return;
+    m->packet[(m->next - 1) % MEDIA_SLOTS].flags |= MEDIA_LAST;
+    m->head = m->next;
+    m->frames++;
+    m->gop_frames++;
+    media_measure(m);
+}
+
+/* time: when its picture was taken, on the server's clock, microseconds. */
+static void media_begin(struct media *m, int64_t time) {
+    media_end(m);
+    m->open = true;
+    m->key = m->sliced = false;
+    m->time = time;
+}
+
+/* A parameter set that changes in mid-stream makes the GOP so far useless to joiners. */
+static void media_set(struct media *m, struct span nal) {
+    enum h264_stored got = h264_store(&m->sets, nal);
+    if (got == H264_REFUSED) m->drops[DROP_H264_PARAMETERS]++;
+    if (got == H264_NEW && m->frames) m->gop = MEDIA_NONE;
+}
+
+/* One NAL unit of the access unit that media_begin began. */
+static void media_nal(struct media *m, struct span nal) {
+    unsigned type = h264_type(nal);
+    m->seen++;
+    if (nal.n < 2 || nal.p[0] & 0x80) { /* 7.4.1: forbidden_zero_bit */
+        m->drops[DROP_H264_NAL]++;
+        return;
+    }
+    if (type == H264_SPS || type == H264_PPS)
+        media_set(m, nal);
+    else if (type == H264_SLICE || type == H264_IDR)
+        media_slice(m, nal);
+    else if (type >= H264_PARTITION_A && type <= H264_PARTITION_C)
+        m->partitions = true;
+}
+
+/* One whole access unit with start codes. false: there is no NAL unit in it. */
+static bool media_push(struct media *m, struct span unit, int64_t time) {
+    struct span nal = h264_next(&unit);
+    if (!nal.n) return false;
+    media_begin(m, time);
+    for (; nal.n; nal = h264_next(&unit)) media_nal(m, nal);
+    media_end(m);
+    return true;
+}
+
+/* What comes next does not continue what came before: nothing is sent until the next IDR. */
+static void media_break(struct media *m) {
+    media_end(m);
+    m->gop = MEDIA_NONE;
+}
+
+/* A viewer cannot go on without an IDR. Sources that can make one look at want_key; once a second is enough. */
+static void media_ask_key(struct media *m, int64_t now) {
+    if (m->asked && now - m->asked < BASE_S) return;
+    m->asked = now;
+    m->want_key = true;
+}
+
+/* Why there is no picture, or may be none, in words; "" when all is well. */
+static const char *media_reason(const struct media *m) {
+    if (m->trouble[0]) return m->trouble;
+    if (m->ended) return "The source has ended.";
+    if (!m->seen) return "Nothing has come from the source yet.";
+    if (m->partitions)
+        return "The stream is H.264 Extended profile with data partitions, which no browser decodes.";
+    if (!m->sps) return "The stream carries no usable SPS and PPS, so no decoder can start.";
+    if (m->sps->chroma_format != 1 || m->sps->bit_depth != 8)
+        return "The stream is not 8-bit 4:2:0, which browsers do not decode over WebRTC.";
+    if (m->b_frames)
+        return "The stream has B-frames, which browsers do not play over WebRTC: encode without them (bframes=0).";
+    if (m->gop == MEDIA_NONE) return "No keyframe (IDR) has come yet, and a viewer can only start at one.";
+    if (!media_joinable(m))
+        return "The keyframe interval is too long for the history: the next keyframe starts it.";
+    return "";
+}
+
+static const char *media_state(const struct media *m) {
+    return m->ended ? "ended" : m->frames && m->gop != MEDIA_NONE ? "live" : "waiting";
+}
+
+static const char *media_codec(const struct media *m) {
+    if (!m->sps) return "";
+    switch (m->sps->profile) {
+    case 66: return m->sps->constraints & 0x40 ? "H.264 Constrained Baseline" : "H.264 Baseline";
+    case 77: return "H.264 Main";
+    case 88: return "H.264 Extended";
+    case 100: return "H.264 High";
+    default: return "H.264";
+    }
+}
+
+/* profile-level-id (RFC 6184 8.1), 0 while unknown. */
+static uint32_t media_profile(const struct media *m) {
+    return m->sps ? (uint32_t)m->sps->profile << 16 | (uint32_t)m->sps->constraints << 8 | m->sps->level : 0;
+}
+
+/* ==== 16 viewer =============================================================
+ * One browser that watches one stream, and the lobby in which all are found. All datagrams of all viewers come through
+ * one socket; the ufrag of a check and then the path tell the viewers apart (RFC 7983 tells the protocols apart).
+ *
+ *   CHECKING --check--> SHAKING --keys--> WAITING --IDR kept--> CATCHING_UP --caught up--> LIVE
+ *                                            ^---------------- overrun ----'----------------'
+ *   any --close_notify, consent lost, time-out, DELETE--> CLOSED
+ *
+ * A viewer is a cursor into the stream's history. Behind the newest picture it replays, at most a frame per
+ * VIEWER_FRAME_GAP; a newer IDR ends the replay; at the newest picture it is live. One pacer bounds bursts in all cases.
+ * pure; uses base, bytes, text, crypt, stun, ice, dtls, seal, sdp, rtp, rtcp, media
+ */
+enum viewer_limits {
+    VIEWER_ID = 22,           /* 128 random bits in base64url: nobody guesses a session's URL */
+    VIEWER_HINTS = 1024,      /* cache: path -> slot */
+    VIEWER_BURST = 32 * 1024, /* bytes at once; half of what Chromium's UDP socket holds */
+    VIEWER_SSRCS = 8,         /* SSRCs a peer may report with */
+    VIEWER_REPLAY = 60,       /* frames; a longer replay makes us ask for an IDR */
+    VIEWER_DELAY_MAX = 400    /* ms of playout delay that the browser may take; 0/0 would forbid it to smooth */
+};
+#define VIEWER_REFILL    (5 * BASE_MS) /* VIEWER_BURST per this: 52 Mbit/s */
+#define VIEWER_FRAME_GAP (8 * BASE_MS) /* between replayed frames: decoders queue few */
+#define VIEWER_REPORT    (1 * BASE_S)  /* between sender reports */
+#define VIEWER_HANDSHAKE \
+    (50 * BASE_S) /* from the answer to the keys, the longest wait for a first check included */
+
+enum viewer_state {
+    VIEWER_FREE,
+    VIEWER_CHECKING,
+    VIEWER_SHAKING,
+    VIEWER_WAITING,
+    VIEWER_CATCHING_UP,
+    VIEWER_LIVE,
+    VIEWER_CLOSED
+};
+
+struct viewer {
+    enum viewer_state state;
+    const char *why; /* a sentence when CLOSED */
+    struct lobby *lobby;
+    struct media *media;
+    char id[VIEWER_ID + 1], etag[VIEWER_ID + 1];
+    int slot;
+    int64_t joined, closed, due; /* due: when viewer_tick has to run again */
+    struct ice ice;
+    struct dtls dtls;
+    struct seal seal;
+
+    uint8_t pt;
+    int abs_send_time, playout_delay;       /* header extension ids */
+    uint32_t ssrc, clock_offset, timestamp; /* timestamp: of the access unit on its way */
+    int64_t ticks;                          /* the same before the offset, 64 bits: strictly increasing */
+    uint16_t seq;
+    uint64_t cursor;      /* next packet of the history to send */
+    int64_t next_frame;   /* when the next replayed frame may leave */
+    int64_t budget, paid; /* the pacer: bytes, and when they were counted */
+    int64_t next_report;
+
+    uint32_t packets, octets; /* as the sender reports count them (RFC 3550 6.4.1) */
+    uint32_t peer_ssrc[VIEWER_SSRCS];
+    int peer_ssrcs;
+    uint32_t lost, jitter; /* from the receiver reports: packets, 90 kHz units */
+    int64_t rtt;
+    uint64_t remb;
+    uint32_t keyframe_requests;
+};
+
+struct lobby {
+    struct viewer **slot; /* max of them; NULL: none allocated. The caller allocates and frees. */
+    int max, count;
+    uint16_t hint[VIEWER_HINTS];
+    struct crypt *crypt;
+    struct dtls_home *dtls;
+    struct emit out;
+    uint64_t *drops;
+    uint64_t joined, packets, octets;
+    int64_t wall; /* Unix time minus the monotonic clock, microseconds */
+};
+
+static bool viewer_active(const struct viewer *v) {
+    return v && v->state > VIEWER_FREE && v->state < VIEWER_CLOSED;
+}
+
+static void viewer_set(struct viewer *v, enum viewer_state state) { v->state = state; }
+
+static const char *viewer_state_name(const struct viewer *v) {
+    static const char *const names[] = {"free",        "checking", "shaking hands", "waiting for a keyframe",
+                                        "catching up", "live",     "closed"};
+    return names[v->state];
+}
+
+static void viewer_send(struct viewer *v, const uint8_t *p, size_t n) {
+    v->lobby->out.send(v->lobby->out.to, &v->ice.active, p, n);
+}
+
+static void viewer_send_rtcp(struct viewer *v, struct wr *w) {
+    size_t n = w->n;
+    if (!w->bad && n + SEAL_ROOM <= w->cap && seal_rtcp(&v->seal, w->p, &n)) viewer_send(v, w->p, n);
+}
+
+/* The one death. Idempotent; says BYE and close_notify, frees and wipes what the libraries hold. */
+static void viewer_close(struct viewer *v, const char *why, int64_t now) {
+    uint8_t packet[256];
+    struct wr w = bytes_wr(packet, sizeof packet);
+    if (!viewer_active(v)) return;
+    if (v->state >= VIEWER_WAITING &&
+        now - v->ice.heard < ICE_CONSENT) { /* RFC 7675 5.1: without consent, silence */
+        rtcp_put_bye(&w, v->ssrc, v->media->name);
+        viewer_send_rtcp(v, &w);
+        dtls_close(&v->dtls, now);
+    } else {
+        v->dtls.state = DTLS_CLOSED;
+        dtls_close(&v->dtls, now);
+    }
+    seal_close(&v->seal);
+    crypt_wipe(v->ice.pwd, sizeof v->ice.pwd);
+    v->lobby->count--;
+    v->why = why;
+    v->closed = now;
+    viewer_set(v, VIEWER_CLOSED);
+}
+
+/* An empty slot with storage, or NULL. */
+static struct viewer *viewer_vacancy(struct lobby *l) {
+    for (int i = 0; i < l->max; i++)
+        if (l->slot[i] && l->slot[i]->state == VIEWER_FREE) return l->slot[i]->slot = i, l->slot[i];
+    return NULL;
+}
+
+static struct viewer *viewer_by_id(struct lobby *l, struct span id) {
+    for (int i = 0; i < l->max; i++)
+        if (viewer_active(l->slot[i]) && id.n == VIEWER_ID && crypt_same(id.p, l->slot[i]->id, VIEWER_ID))
+            return l->slot[i];
+    return NULL;
+}
+
+/* Our ufrag begins with the slot in hexadecimal, so that a check finds its viewer without a search. */
+static void viewer_name(struct viewer *v) {
+    struct crypt *c = v->lobby->crypt;
+    snprintf(v->ice.ufrag, sizeof v->ice.ufrag, "%04x", (unsigned)v->slot);
+    crypt_name(c, 6, v->ice.ufrag + 4, sizeof v->ice.ufrag - 4);
+    crypt_name(c, 18, v->ice.pwd, sizeof v->ice.pwd);
+    crypt_name(c, 16, v->id, sizeof v->id);
+    crypt_name(c, 16, v->etag, sizeof v->etag);
+    /* base64url's - and _ are no ice-char (RFC 8839 5.4) */
+    for (char *p = v->ice.ufrag; *p; p++)
+        if (*p == '-' || *p == '_') *p = *p == '-' ? '+' : '/';
+    for (char *p = v->ice.pwd; *p; p++)
+        if (*p == '-' || *p == '_') *p = *p == '-' ? '+' : '/';
+}
+
+static struct viewer *viewer_by_ufrag(struct lobby *l, struct span username) {
+    struct span ufrag = text_cut(&username, ':');
+    uint32_t slot;
+    if (ufrag.n < 4 || !text_hex(base_span(ufrag.p, 4), &slot) || slot >= (uint32_t)l->max) return NULL;
+    struct viewer *v = l->slot[slot];
+    return viewer_active(v) && text_is(ufrag, v->ice.ufrag) ? v : NULL;
+}
+
+static uint16_t *viewer_hint(struct lobby *l, const struct path *path) {
+    uint32_t h = path->remote.port * 40503u;
+    for (int i = 0; i < 16; i++) h = (h ^ path->remote.ip[i]) * 16777619u;
+    return &l->hint[(h >> 16 ^ h) % VIEWER_HINTS];
+}
+
+static struct viewer *viewer_by_path(struct lobby *l, const struct path *path) {
+    uint16_t *hint = viewer_hint(l, path);
+    struct viewer *v = *hint < l->max ? l->slot[*hint] : NULL;
+    if (viewer_active(v) && ice_knows(&v->ice, path)) return v;
+    for (int i = 0; i < l->max; i++) {
+        v = l->slot[i];
+        if (!viewer_active(v) || !ice_knows(&v->ice, path)) continue;
+        *hint = (uint16_t)i;
+        return v;
+    }
+    return NULL;
+}
+
+/* Everything an answer needs besides the offer. */
+struct viewer_join {
+    struct media *media;
+    struct span offer;
+    const struct wcam_addr *candidate;
+    int candidates;
+};
+
+static int viewer_open(struct viewer *v, struct lobby *l, const struct sdp_section *s, struct media *media,
+                       int64_t now) {
+    int slot = v->slot;
+    memset(v, 0, sizeof *v);
+    v->slot = slot;
+    v->lobby = l;
+    v->media = media;
+    v->joined = v->ice.heard = now;
+    viewer_name(v);
+    text_copy(v->ice.peer_ufrag, sizeof v->ice.peer_ufrag, s->transport.ufrag);
+    if (!dtls_read_fingerprint(s->transport.fingerprint, &v->dtls.peer_hash, v->dtls.peer_print))
+        return WCAM_EOFFER;
+    if (dtls_open(&v->dtls, l->dtls, sdp_we_serve(s), l->out)) return WCAM_ECRYPTO;
+    const struct sdp_codec *codec = sdp_best(s, media_profile(media));
+    v->pt = codec->pt;
+    v->abs_send_time = s->abs_send_time;
+    v->playout_delay = s->playout_delay;
+    v->ssrc = crypt_random32(l->crypt) | 1;
+    v->clock_offset = crypt_random32(l->crypt); /* RFC 3550 5.1: the initial values are random */
+    v->seq =
+        (uint16_t)(crypt_random32(l->crypt) & 0x7fff); /* RFC 3711: below 2^15, so that a first loss is no wrap */
+    v->budget = VIEWER_BURST;
+    v->paid = now;
+    viewer_set(v, VIEWER_CHECKING);
+    return 0;
+}
+
+/* Takes an offer, writes the answer. 0 and *out, or WCAM_E... and *why. */
+static int viewer_answer(struct lobby *l, const struct viewer_join *j, int64_t now, struct wr *answer,
+                         struct viewer **out, const char **why) {
+    struct sdp_offer offer;
+    if (j->offer.n > BASE_SDP) return *why = "The offer is larger than 64 KB.", WCAM_EOFFER;
+    if (sdp_read(j->offer, &offer, why)) return WCAM_EOFFER;
+    struct media *m = j->media;
+    int chosen = sdp_choose(&offer, media_profile(m), why);
+    if (chosen < 0) return WCAM_EMEDIA;
+    const struct sdp_section *s = &offer.section[chosen];
+    struct viewer *v = viewer_vacancy(l);
+    if (!v) return *why = "All viewers' places are taken.", WCAM_EFULL;
+    int rc = viewer_open(v, l, s, m, now);
+    struct sdp_answer a = {.section = chosen,
+                           .codec = sdp_best(s, media_profile(m)),
+                           .session = crypt_random32(l->crypt),
+                           .ssrc = v->ssrc,
+                           .ufrag = v->ice.ufrag,
+                           .pwd = v->ice.pwd,
+                           .fingerprint = l->dtls->fingerprint,
+                           .name = m->name,
+                           .server = v->dtls.server,
+                           .candidate = j->candidate,
+                           .candidates = j->candidates};
+    if (!rc && !sdp_write(answer, &offer, &a)) rc = WCAM_EFULL;
+    if (rc) {
+        dtls_close(&v->dtls, now);
+        memset(v, 0, sizeof *v);
+        *why = rc == WCAM_EOFFER  ? "The offer's a=fingerprint is malformed."
+               : rc == WCAM_EFULL ? "The answer did not fit its buffer."
+                                  : "No memory for another viewer.";
+        return rc;
+    }
+    l->count++;
+    l->joined++;
+    *out = v;
+    return 0;
+}
+
+/* ---- out ---- */
+
+/* The pacer earns VIEWER_BURST per VIEWER_REFILL and saves no more than one burst. */
+static void viewer_earn(struct viewer *v, int64_t now) {
+    int64_t earned = base_min(now - v->paid, VIEWER_REFILL) * VIEWER_BURST / VIEWER_REFILL;
+    if (earned <= 0) return;
+    v->budget = base_min(v->budget + earned, VIEWER_BURST);
+    v->paid = now;
+}
+
+/* The timestamp of the access unit that begins: live, when its picture was taken; replayed, when it leaves. Always
+ * above the one before: a browser drops what does not advance. */
+static void viewer_stamp(struct viewer *v, int64_t time) {
+    int64_t ticks = rtp_clock(time);
+    v->ticks = v->ticks ? base_max(v->ticks + 1, ticks) : ticks;
+    v->timestamp = (uint32_t)v->ticks + v->clock_offset;
+}
+
+static void viewer_send_packet(struct viewer *v, const struct media_packet *p, int64_t now) {
+    uint8_t packet[BASE_DATAGRAM + SEAL_ROOM];
+    struct wr w = bytes_wr(packet, BASE_DATAGRAM);
+    /* the delay bounds need to reach the browser once; with every IDR and at the start they do */
+    bool delay = v->playout_delay && (p->flags & MEDIA_KEY || v->packets < 100);
+    struct rtp_packet h = {.pt = v->pt,
+                           .marker = p->flags & MEDIA_LAST,
+                           .seq = v->seq++,
+                           .timestamp = v->timestamp,
+                           .ssrc = v->ssrc,
+                           .abs_send_time = v->abs_send_time,
+                           .playout_delay = delay ? v->playout_delay : 0,
+                           .now = now,
+                           .delay_max_ms = VIEWER_DELAY_MAX};
+    rtp_put(&w, &h, base_span(v->media->bytes + p->at, p->n));
+    size_t n = w.n;
+    if (w.bad || !seal_rtp(&v->seal, packet, &n)) return;
+    v->budget -= p->n;
+    v->packets++;
+    v->octets += p->n;
+    v->lobby->packets++;
+    v->lobby->octets += n;
+    viewer_send(v, packet, n);
+}
+
+/* Puts the cursor where watching can begin or go on. false: nowhere yet. */
+static bool viewer_seek(struct viewer *v, int64_t now) {
+    struct media *m = v->media;
+    bool lost = v->state == VIEWER_WAITING || v->cursor < m->oldest;
+    bool between = !lost && (v->cursor >= m->head || media_at(m, v->cursor)->flags & MEDIA_FIRST);
+    if (lost) viewer_set(v, VIEWER_WAITING);
+    if (!media_joinable(m)) {
+        if (lost) media_ask_key(m, now);
+        return !lost;
+    }
+    if (lost) {
+        viewer_set(v, VIEWER_CATCHING_UP);
+        if (m->gop_frames > VIEWER_REPLAY) media_ask_key(m, now);
+    }
+    /* a newer IDR makes what stands before it superfluous */
+    if (lost || (between && m->gop > v->cursor)) v->cursor = m->gop;
+    return true;
+}
+
+static void viewer_send_report(struct viewer *v, int64_t now) {
+    uint8_t packet[256];
+    struct wr w = bytes_wr(packet, sizeof packet);
+    rtcp_put_sr(&w, v->ssrc, rtcp_ntp(now + v->lobby->wall), (uint32_t)rtp_clock(now) + v->clock_offset, v->packets,
+                v->octets);
+    rtcp_put_sdes(&w, v->ssrc, v->media->name);
+    viewer_send_rtcp(v, &w);
+    v->next_report = now + VIEWER_REPORT;
+}
+
+/* Begins the access unit at the cursor. false: its time has not come. */
+static bool viewer_begin_unit(struct viewer *v, const struct media_packet *p, int64_t now) {
+    bool newest = v->cursor >= v->media->unit;
+    if (newest && v->state == VIEWER_CATCHING_UP) viewer_set(v, VIEWER_LIVE);
+    if (!newest && v->state == VIEWER_CATCHING_UP && now < v->next_frame) return false;
+    v->next_frame = now + VIEWER_FRAME_GAP;
+    viewer_stamp(v, v->state == VIEWER_LIVE ? p->time : now);
+    return true;
+}
+
+/* Sends what may leave now. Returns when to come again; BASE_NEVER: when the stream has more. */
+static int64_t viewer_pump(struct viewer *v, int64_t now) {
+    if (v->state < VIEWER_WAITING || v->state == VIEWER_CLOSED) return BASE_NEVER;
+    viewer_earn(v, now);
+    while (viewer_seek(v, now) && v->cursor < v->media->head) {
+        const struct media_packet *p = media_at(v->media, v->cursor);
+        if (v->budget < p->n) return now + VIEWER_REFILL / 4;
+        if (p->flags & MEDIA_FIRST && !viewer_begin_unit(v, p, now)) return v->next_frame;
+        viewer_send_packet(v, p, now);
+        v->cursor++;
+    }
+    return BASE_NEVER;
+}
+
+/* ---- in ---- */
+
+static void viewer_report(struct viewer *v, const struct rtcp_report *r, int64_t now) {
+    if (r->ssrc != v->ssrc) return;
+    v->lost = r->lost_total > 0 ? (uint32_t)r->lost_total : 0;
+    v->jitter = r->jitter;
+    if (!r->last_sr) return;
+    /* RFC 3550 6.4.1: round trip = arrival - last SR - delay since it, in 1/65536 s */
+    uint32_t arrival = (uint32_t)(rtcp_ntp(now + v->lobby->wall) >> 16);
+    uint32_t rtt = arrival - r->last_sr - r->delay;
+    if (rtt < 60u * 65536) v->rtt = (int64_t)rtt * BASE_S / 65536;
+}
+
+/* An authenticated peer may not make us (libsrtp2) remember any number of SSRCs. */
+static bool viewer_knows_ssrc(struct viewer *v, const uint8_t *p, size_t n) {
+    struct rd r = bytes_rd(base_span(p, n));
+    bytes_r32(&r);
+    uint32_t ssrc = bytes_r32(&r);
+    for (int i = 0; i < v->peer_ssrcs; i++)
+        if (v->peer_ssrc[i] == ssrc) return true;
+    return v->peer_ssrcs < VIEWER_SSRCS && !r.bad;
+}
+
+static void viewer_learn_ssrc(struct viewer *v, uint32_t ssrc) {
+    for (int i = 0; i < v->peer_ssrcs; i++)
+        if (v->peer_ssrc[i] == ssrc) return;
+    if (v->peer_ssrcs < VIEWER_SSRCS) v->peer_ssrc[v->peer_ssrcs++] = ssrc;
+}
+
+static enum drop viewer_rtcp(struct viewer *v, uint8_t *p, size_t n, int64_t now) {
+    struct rtcp_packet packet;
+    struct rtcp_report report;
+    int more;
+    if (v->state < VIEWER_WAITING) return DROP_RTCP_EARLY;
+    if (!viewer_knows_ssrc(v, p, n)) return DROP_RTCP_SSRC;
+    if (!seal_unrtcp(&v->seal, p, &n)) return DROP_RTCP_UNSEAL;
+    struct span s = base_span(p, n);
+    struct rd r = bytes_rd(s);
+    bytes_r32(&r);
+    viewer_learn_ssrc(v, bytes_r32(&r));
+    while ((more = rtcp_next(&s, &packet)) > 0) {
+        if (!rtcp_sound(&packet)) return DROP_RTCP_MALFORMED;
+        for (int i = 0; rtcp_report(&packet, i, &report); i++) viewer_report(v, &report, now);
+        uint64_t remb = rtcp_remb(&packet);
+        if (remb) v->remb = remb;
+        if (!rtcp_wants_keyframe(&packet, v->ssrc)) continue;
+        v->keyframe_requests++;
+        media_ask_key(v->media, now);
+    }
+    return more < 0 ? DROP_RTCP_MALFORMED : DROP_NONE;
+}
+
+/* What the handshake's end means. */
+static void viewer_keys(struct viewer *v, int64_t now) {
+    if (v->dtls.state == DTLS_CLOSED)
+        viewer_close(v, "the browser said goodbye", now);
+    else if (v->dtls.state == DTLS_FAILED)
+        viewer_close(v, v->dtls.why, now);
+    else if (v->state == VIEWER_SHAKING && v->dtls.state == DTLS_READY) {
+        if (!seal_open(&v->seal, v->dtls.keys, v->dtls.server))
+            viewer_close(v, "libsrtp2 refused the keys", now);
+        else
+            viewer_set(v, VIEWER_WAITING);
+        crypt_wipe(v->dtls.keys, sizeof v->dtls.keys);
+    }
+}
+
+static enum drop viewer_stun(struct lobby *l, const struct path *path, struct span s, int64_t now) {
+    uint8_t bytes[256];
+    struct wr reply = bytes_wr(bytes, sizeof bytes);
+    struct stun_msg m;
+    enum drop d = stun_read(s, &m);
+    if (d) return d;
+    struct viewer *v = viewer_by_ufrag(l, m.username);
+    d = v ? ice_input(&v->ice, path, s, &m, now, &reply) : ice_stranger(&m, &reply);
+    if (reply.n && !reply.bad) l->out.send(l->out.to, path, reply.p, reply.n);
+    if (d || !v || !ice_connected(&v->ice)) return d;
+    if (v->state == VIEWER_CHECKING) {
+        viewer_set(v, VIEWER_SHAKING);
+        dtls_start(&v->dtls, path, now);
+        viewer_keys(v, now);
+    }
+    v->dtls.path = v->ice.active;
+    v->due = 0;
+    return DROP_NONE;
+}
+
+/* One datagram (RFC 7983 7): the first byte tells STUN 0..3, DTLS 20..63, RTP and RTCP 128..191 apart. */
+static enum drop viewer_datagram(struct lobby *l, const struct path *path, uint8_t *p, size_t n, int64_t now) {
+    if (!n) return DROP_UDP_EMPTY;
+    if (n > BASE_DATAGRAM_IN) return DROP_UDP_LARGE;
+    if (p[0] <= 3) return viewer_stun(l, path, base_span(p, n), now);
+    bool dtls = p[0] >= 20 && p[0] <= 63, rtp = p[0] >= 128 && p[0] <= 191;
+    if (!dtls && !rtp) return DROP_UDP_UNKNOWN_KIND;
+    struct viewer *v = viewer_by_path(l, path);
+    if (!v) return DROP_UDP_STRANGER;
+    v->due = 0;
+    if (dtls) {
+        enum drop d = dtls_input(&v->dtls, base_span(p, n), now);
+        viewer_keys(v, now);
+        return d;
+    }
+    /* RFC 5761 4: 192..223 in the second byte is RTCP */
+    if (n < 2 || p[1] < 192 || p[1] > 223) return DROP_RTP_UNEXPECTED;
+    return viewer_rtcp(v, p, n, now);
+}
+
+static void viewer_input(struct lobby *l, const struct path *path, uint8_t *p, size_t n, int64_t now) {
+    enum drop d = viewer_datagram(l, path, p, n, now);
+    if (d) l->drops[d]++;
+}
+
+static int64_t viewer_work(struct viewer *v, int64_t now) {
+    int64_t handshake = dtls_tick(&v->dtls, now);
+    if (v->state == VIEWER_SHAKING) viewer_keys(v, now);
+    /* RFC 7675 5.1: without consent for 30 s, not one packet more */
+    if (now - v->ice.heard >= ICE_CONSENT)
+        viewer_close(v, v->state == VIEWER_CHECKING ? "no check arrived: UDP may be blocked" : "consent expired",
+                     now);
+    if (v->state == VIEWER_SHAKING && now - v->joined >= VIEWER_HANDSHAKE)
+        viewer_close(v, "the encryption handshake took too long", now);
+    int64_t pump = viewer_pump(v, now);
+    if (!viewer_active(v)) return BASE_NEVER;
+    if (v->state == VIEWER_LIVE && now >= v->next_report) viewer_send_report(v, now);
+    int64_t report = v->state == VIEWER_LIVE ? v->next_report : BASE_NEVER;
+    return base_min(base_min(handshake, v->ice.heard + ICE_CONSENT), base_min(pump, report));
+}
+
+/* Does what is due, or what new packets of the stream make possible. Returns when to call again. */
+static int64_t viewer_tick(struct viewer *v, int64_t now) {
+    if (!viewer_active(v)) return BASE_NEVER;
+    if (now >= v->due || (v->state >= VIEWER_WAITING && v->cursor < v->media->head)) v->due = viewer_work(v, now);
+    return v->due;
+}
+
+/* ==== 17 whep ===============================================================
+ * WHEP (draft-ietf-wish-whep-03): an offer is posted, the answer comes back; the session is deleted, or patched with
+ * candidates, which a lite agent need not look at. No ICE restart: the page makes a new session, which costs one round
+ * trip more.
+ * pure; uses base, text, http, media, viewer
+ */
+
+/* One request to /NAME/whep or /NAME/whep/ID. */
+struct whep {
+    const struct http_req *req;
+    struct span body;
+    struct lobby *lobby;
+    struct media *media;
+    struct span id; /* empty for the endpoint itself */
+    const struct wcam_addr *candidate;
+    int candidates;
+    int64_t now;
+};
+
+static bool whep_is_type(const struct http_req *q, const char *type) {
+    struct span value = http_header(q, "content-type");
+    return text_like(text_trim(text_cut(&value, ';')), type);
+}
+
+static void whep_post(const struct whep *w, struct http_resp *r) {
+    struct viewer *v = NULL;
+    const char *why = "";
+    struct viewer_join join = {w->media, w->body, w->candidate, w->candidates};
+    if (!whep_is_type(w->req, "application/sdp")) {
+        http_problem(r, 415, "Post an SDP offer as application/sdp.");
+        return;
+    }
+    if (w->media->ended) {
+        text_put(&r->extra, "Retry-After: 5\r\n");
+        http_problem(r, 409, media_reason(w->media));
+        return;
+    }
+    int rc = viewer_answer(w->lobby, &join, w->now, &r->body, &v, &why);
+    if (rc) {
+        if (rc == WCAM_EFULL || rc == WCAM_ECRYPTO) text_put(&r->extra, "Retry-After: 5\r\n");
+        http_problem(r, rc == WCAM_EOFFER ? 400 : rc == WCAM_EMEDIA ? 422 : 503, why);
+        return;
+    }
+    r->status = 201;
+    r->type = "application/sdp";
+    text_putf(&r->extra, "Location: /%s/whep/%s\r\nETag: \"%s\"\r\n", w->media->name, v->id, v->etag);
+}
+
+/* The first value of an attribute of an SDP fragment. */
+static struct span whep_fragment_value(struct span body, const char *attribute) {
+    while (body.n) {
+        struct span line = text_line(&body);
+        if (text_after(&line, attribute)) return line;
+    }
+    return (struct span){NULL, 0};
+}
+
+/* Trickle ICE (RFC 8840 9): candidates are taken and not used. A new ufrag would be a restart (RFC 9725 4.3.3). */
+static void whep_patch(const struct whep *w, const struct viewer *v, struct http_resp *r) {
+    struct span match = http_header(w->req, "if-match"), quoted = match;
+    struct span ufrag = whep_fragment_value(w->body, "a=ice-ufrag:");
+    bool any = text_is(match, "*") || text_is(match, "\"*\"");
+    bool same = text_after(&quoted, "\"") && quoted.n == VIEWER_ID + 1 && quoted.p[VIEWER_ID] == '"' &&
+                !memcmp(quoted.p, v->etag, VIEWER_ID);
+    if (!whep_is_type(w->req, "application/trickle-ice-sdpfrag"))
+        http_problem(r, 415, "Patch with application/trickle-ice-sdpfrag.");
+    else if (!match.p)
+        http_problem(r, 428, "If-Match is missing.");
+    else if (!any && !same)
+        http_problem(r, 412, "If-Match names another ICE session.");
+    else if (!ufrag.n)
+        http_problem(r, 400, "The SDP fragment has no a=ice-ufrag.");
+    else if (!text_is(ufrag, v->ice.peer_ufrag))
+        http_problem(r, 422, "ICE restart is not supported: delete this session and post a new offer.");
+    else
+        r->status = 204;
+}
+
+static void whep_endpoint(const struct whep *w, struct http_resp *r) {
+    struct span method = w->req->method;
+    if (text_is(method, "POST"))
+        whep_post(w, r);
+    else if (text_is(method, "GET") || text_is(method, "HEAD")) {
+        r->status = 200;
+        r->type = "application/sdp";
+    } else {
+        text_put(&r->extra, "Allow: GET, HEAD, OPTIONS, POST\r\n");
+        http_problem(r, 405, "The WHEP endpoint takes POST.");
+    }
+}
+
+static void whep_session(const struct whep *w, struct http_resp *r) {
+    struct span method = w->req->method;
+    struct viewer *v = viewer_by_id(w->lobby, w->id);
+    if (!v || v->media != w->media) {
+        http_problem(r, 404, "There is no such session: it has ended.");
+    } else if (text_is(method, "DELETE")) {
+        viewer_close(v, "the viewer hung up", w->now);
+        r->status = 200;
+    } else if (text_is(method, "PATCH"))
+        whep_patch(w, v, r);
+    else if (text_is(method, "GET") || text_is(method, "HEAD")) {
+        r->status = 200;
+        text_putf(&r->extra, "ETag: \"%s\"\r\n", v->etag);
+    } else {
+        text_put(&r->extra, "Allow: DELETE, GET, HEAD, OPTIONS, PATCH\r\n");
+        http_problem(r, 405, "A WHEP session takes PATCH and DELETE.");
+    }
+}
+
+static void whep_serve(const struct whep *w, struct http_resp *r) {
+    if (w->id.n)
+        whep_session(w, r);
+    else
+        whep_endpoint(w, r);
+}
+
+/* ==== 18 guard ==============================================================
+ * Who may come in: the Host check (DNS rebinding), CORS, Origin, token and password, and how often.
+ * pure; uses base, bytes, text, crypt, http
+ */
+enum guard_limits { GUARD_LIST = 16, GUARD_TEXT = 128, GUARD_ADDRESSES = 64, GUARD_BURST = 60, GUARD_RATE = 20 };
+
+struct guard {
+    char host[GUARD_LIST][GUARD_TEXT], origin[GUARD_LIST][GUARD_TEXT]; /* --host, --cors */
+    int hosts, origins;
+    char token[GUARD_TEXT], user[GUARD_TEXT]; /* "" : none */
+    char cookie[CRYPT_HASH_MAX], cookie_name[24];
+    struct {
+        struct wcam_addr from;
+        int64_t tokens, at;
+    } rate[GUARD_ADDRESSES];
+};
+
+/* The cookie proves that its owner once brought the token and is worthless to another server. */
+static void guard_start(struct guard *g, struct crypt *c, uint16_t port) {
+    /* a cookie belongs to a host, not to a port (RFC 6265 8.5): the port goes into its name */
+    snprintf(g->cookie_name, sizeof g->cookie_name, "wcam%u", port);
+    crypt_name(c, 24, g->cookie, sizeof g->cookie);
+}
+
+/* The host of "host:port", "[v6]:port". */
+static struct span guard_host_of(struct span authority) {
+    if (authority.n && authority.p[0] == '[') {
+        struct span inner = base_span(authority.p + 1, authority.n - 1);
+        return text_cut(&inner, ']');
+    }
+    return text_cut(&authority, ':');
+}
+
+/* A browser that was tricked into sending a foreign name here must not be served: its page would own our answers. */
+static bool guard_host(const struct guard *g, const struct http_req *q) {
+    struct span host = guard_host_of(http_header(q, "host"));
+    struct wcam_addr ip;
+    if (text_ip(host, &ip) || text_like(host, "localhost") || (!host.n && !q->minor)) return true;
+    for (int i = 0; i < g->hosts; i++)
+        if (text_like(host, g->host[i])) return true;
+    return false;
+}
+
+static bool guard_listed(const struct guard *g, struct span origin) {
+    for (int i = 0; i < g->origins; i++)
+        if (text_is(text_of("*"), g->origin[i]) || text_like(origin, g->origin[i])) return true;
+    return false;
+}
+
+/* Is the Origin that of our own page? */
+static bool guard_same_origin(const struct http_req *q, struct span origin) {
+    struct span host = http_header(q, "host");
+    return (text_after(&origin, "http://") || text_after(&origin, "https://")) && text_same(origin, host);
+}
+
+/* The headers that let a listed origin read the answer; also on errors, so that it can read why. */
+static void guard_cors(const struct guard *g, const struct http_req *q, struct http_resp *r) {
+    struct span origin = http_header(q, "origin");
+    if (g->origins) text_put(&r->extra, "Vary: Origin\r\n");
+    if (!origin.p || origin.n > GUARD_TEXT || !guard_listed(g, origin)) return;
+    text_put(&r->extra, "Access-Control-Allow-Origin: ");
+    bytes_put(&r->extra, origin.p, origin.n);
+    text_put(&r->extra, "\r\nAccess-Control-Expose-Headers: Location, ETag, Link, Retry-After\r\n");
+    if (!text_is(q->method, "OPTIONS")) return;
+    text_put(&r->extra, "Access-Control-Allow-Methods: GET, HEAD, POST, PATCH, DELETE, OPTIONS\r\n"
+                        "Access-Control-Allow-Headers: Authorization, Content-Type, If-Match\r\n"
+                        "Access-Control-Max-Age: 600\r\n");
+}
+
+/* An unsafe method from a foreign page that is not listed: refused, whatever credentials the browser attaches. */
+static bool guard_foreign(const struct guard *g, const struct http_req *q) {
+    struct span origin = http_header(q, "origin");
+    bool safe = text_is(q->method, "GET") || text_is(q->method, "HEAD") || text_is(q->method, "OPTIONS");
+    return !safe && origin.p && !guard_same_origin(q, origin) && !guard_listed(g, origin);
+}
+
+static bool guard_has_cookie(const struct guard *g, const struct http_req *q) {
+    for (int i = 0; i < q->fields; i++) {
+        struct span list = q->field[i].value;
+        while (text_like(q->field[i].name, "cookie") && list.n) {
+            struct span value = text_trim(text_cut(&list, ';'));
+            if (text_is(text_cut(&value, '='), g->cookie_name) && crypt_same_text(value, text_of(g->cookie)))
+                return true;
+        }
+    }
+    return false;
+}
+
+static bool guard_query_token(const struct guard *g, const struct http_req *q) {
+    uint8_t plain[GUARD_TEXT];
+    struct wr w = bytes_wr(plain, sizeof plain);
+    return g->token[0] && text_unpercent(&w, http_query(q->query, "token")) &&
+           crypt_same_text(bytes_written(&w), text_of(g->token));
+}
+
+/* Bearer (RFC 6750 2.1) with the token, Basic (RFC 7617) with the name and password. */
+static bool guard_authorization(const struct guard *g, const struct http_req *q) {
+    uint8_t plain[2 * GUARD_TEXT];
+    struct wr w = bytes_wr(plain, sizeof plain);
+    struct span value = http_header(q, "authorization"), scheme = text_word(&value);
+    value = text_trim(value);
+    if (text_like(scheme, "bearer")) return g->token[0] && crypt_same_text(value, text_of(g->token));
+    bool ok = g->user[0] && text_like(scheme, "basic") && bytes_unbase64(&w, value) &&
+              crypt_same_text(bytes_written(&w), text_of(g->user));
+    crypt_wipe(plain, sizeof plain);
+    return ok;
+}
+
+static bool guard_admits(const struct guard *g, const struct http_req *q) {
+    if (!g->token[0] && !g->user[0]) return true;
+    return guard_authorization(g, q) || guard_has_cookie(g, q) || guard_query_token(g, q);
+}
+
+static void guard_challenge(const struct guard *g, struct http_resp *r) {
+    if (g->user[0]) text_put(&r->extra, "WWW-Authenticate: Basic realm=\"webrtc_cam\", charset=\"UTF-8\"\r\n");
+    if (g->token[0]) text_put(&r->extra, "WWW-Authenticate: Bearer realm=\"webrtc_cam\"\r\n");
+    http_problem(r, 401,
+                 g->user[0] ? "The name or password is missing or wrong."
+                            : "The token is missing or wrong: open the address with ?token=... at its end.");
+}
+
+/* Joins cost a handshake each: GUARD_RATE unsafe requests per second and address, GUARD_BURST at once. */
+static bool guard_too_often(struct guard *g, const struct wcam_addr *from, int64_t now) {
+    int oldest = 0, at = -1;
+    for (int i = 0; i < GUARD_ADDRESSES && at < 0; i++) {
+        struct wcam_addr known = g->rate[i].from;
+        known.port = from->port;
+        if (base_addr_same(&known, from)) at = i;
+        if (g->rate[i].at < g->rate[oldest].at) oldest = i;
+    }
+    if (at < 0) {
+        at = oldest;
+        g->rate[at].from = *from;
+        g->rate[at].tokens = GUARD_BURST * BASE_S;
+        g->rate[at].at = now;
+    }
+    g->rate[at].tokens = base_min(g->rate[at].tokens + (now - g->rate[at].at) * GUARD_RATE, GUARD_BURST * BASE_S);
+    g->rate[at].at = now;
+    if (g->rate[at].tokens < BASE_S) return true;
+    g->rate[at].tokens -= BASE_S;
+    return false;
+}
+
+/* ==== 19 page ===============================================================
+ * The viewer page: one file, no framework, nothing fetched but this server's own API. One string per line of it; no
+ * double quote and no backslash occur, so test/page.py can take it out for editing and fold it back.
+ * pure; uses base, bytes, text, crypt
+ */
+/* clang-format off */
+static const char *const page_html[] = {
+    "<!doctype html>\n",
+    "<html lang='en'>\n",
+    "<head>\n",
+    "<meta charset='utf-8'>\n",
+    "<meta name='viewport' content='width=device-width, initial-scale=1, viewport-fit=cover'>\n",
+    "<title>Camera</title>\n",
+    "<link rel='icon' href='data:image/svg+xml,%3Csvg xmlns=%27http://www.w3.org/2000/svg%27 viewBox=%270 0 8 8%27\n",
+    "%3E%3Ccircle cx=%274%27 cy=%274%27 r=%273%27 fill=%27%23d33%27/%3E%3C/svg%3E'>\n",
+    "<style>\n",
+    ":root { color-scheme: light dark; --ground: #f6f6f4; --ink: #1c1d1f; --soft: #62666c; --line: #dcdcd8; --link: #0b57a4 }\n",
+    "@media (prefers-color-scheme: dark) {\n",
+    "  :root { --ground: #151618; --ink: #ececea; --soft: #9a9fa6; --line: #2b2d31; --link: #8ab8f0 }\n",
+    "}\n",
+    "* { box-sizing: border-box; margin: 0 }\n",
+    "[hidden] { display: none !important }\n",
+    "html { height: 100% }\n",
+    "body { height: 100vh; height: 100dvh; display: flex; flex-direction: column;\n",
+    "  background: var(--ground); color: var(--ink); font: 15px/1.4 system-ui, sans-serif }\n",
+    "main { flex: 1; min-height: 0; overflow: auto }\n",
+    "video { display: block; width: 100%; height: 100%; object-fit: contain; background: #000; transition: opacity .3s }\n",
+    "main.stage { background: #000 }\n",
+    ".old { opacity: .4 }\n",
+    "footer { display: flex; align-items: center; gap: .6em; min-height: 2.9em; border-top: 1px solid var(--line);\n",
+    "  padding: .5em 1em calc(.5em + env(safe-area-inset-bottom)) }\n",
+    "h1 { font-size: 1em; font-weight: 600; white-space: nowrap }\n",
+    "h1:empty { display: none }\n",
+    "#status { flex: 1; min-width: 0; color: var(--soft); font-variant-numeric: tabular-nums }\n",
+    "#dot { flex: none; width: .6em; height: .6em; border-radius: 50%; background: #c98a12 }\n",
+    "#dot.live { background: #2aa25a }\n",
+    "#dot.bad { background: #d23b3b }\n",
+    "button { font: inherit; color: inherit; background: none; border: 1px solid var(--line); border-radius: .4em;\n",
+    "  white-space: nowrap }\n",
+    "ul { list-style: none; padding: 1em; max-width: 40em; margin: 0 auto }\n",
+    "li a { display: flex; justify-content: space-between; flex-wrap: wrap; gap: 0 1em; padding: .8em .2em;\n",
+    "  border-bottom: 1px solid var(--line); color: var(--link); font-weight: 600; text-decoration: none }\n",
+    "li span { color: var(--soft); font-weight: 400 }\n",
+    "</style>\n",
+    "</head>\n",
+    "<body>\n",
+    "<main id='main'>\n",
+    "<noscript>This page needs JavaScript to show the camera.</noscript>\n",
+    "<video id='video' autoplay muted playsinline hidden aria-label='Live picture'></video>\n",
+    "<ul id='list' hidden></ul>\n",
+    "</main>\n",
+    "<footer>\n",
+    "<span id='dot'></span>\n",
+    "<h1 id='name'></h1>\n",
+    "<p id='status' role='status' aria-live='polite'><span id='words'></span><span id='figures' aria-live='off'></span></p>\n",
+    "<button id='full' hidden>Full screen</button>\n",
+    "</footer>\n",
+    "<script>\n",
+    "'use strict';\n",
+    "// The viewer of webrtc_cam. One attempt at a time lives in `now`: {pc, session, ...}. Whatever goes wrong ends in\n",
+    "// fail(), which closes the attempt and sets one timer for the next; whatever arrives late for an old attempt is dropped.\n",
+    "const $ = id => document.getElementById(id);\n",
+    "const video = $('video');\n",
+    "const params = new URLSearchParams(location.search);\n",
+    "const sub = params.get('stream') || '';\n",
+    "let name = decodeURIComponent(location.pathname.split('/').pop());\n",
+    "let now = null;       // the attempt under way\n",
+    "let timer = 0;        // the next attempt, or the next look at the list\n",
+    "let backoff = 500;    // ms; doubles up to 10 s, starts again once pictures flow\n",
+    "\n",
+    "function say(mood, words, figures = '') {\n",
+    "  $('dot').className = mood;\n",
+    "  video.className = mood === 'live' ? '' : 'old';\n",
+    "  if ($('words').textContent !== words) $('words').textContent = words;\n",
+    "  if ($('figures').textContent !== figures) $('figures').textContent = figures;\n",
+    "}\n",
+    "\n",
+    "// ---- asking the server\n",
+    "\n",
+    "class Refusal extends Error {}\n",
+    "\n",
+    "// fetch, but every failure is an error whose message is a sentence for the status line.\n",
+    "async function ask(url, options = {}) {\n",
+    "  const abort = new AbortController(), limit = setTimeout(() => abort.abort(), 8000);\n",
+    "  try {\n",
+    "    const r = await fetch(url, {...options, signal: abort.signal});\n",
+    "    const body = await r.text();\n",
+    "    if (r.ok) return {body, r};\n",
+    "    throw refusal(r, body);\n",
+    "  } catch (e) {\n",
+    "    if (e instanceof Refusal) throw e;\n",
+    "    throw new Refusal(navigator.onLine ? 'The server cannot be reached.' : 'This device is offline.');\n",
+    "  } finally {\n",
+    "    clearTimeout(limit);\n",
+    "  }\n",
+    "}\n",
+    "\n",
+    "function refusal(r, body) {\n",
+    "  let detail = '';\n",
+    "  try { detail = JSON.parse(body).detail; } catch (e) { /* not problem details: the status has to do */ }\n",
+    "  const e = new Refusal({\n",
+    "    401: 'Wrong or missing password or token. Reload to sign in, or open the address with its ?token= part.',\n",
+    "    404: 'There is no camera named ' + name + (sub && ' with a stream ' + sub) + ' here.',\n",
+    "    421: 'The server does not go by the name ' + location.hostname + '. Start it with --host ' + location.hostname + '.',\n",
+    "  }[r.status] || detail || 'The server answered with status ' + r.status + '.');\n",
+    "  e.final = r.status === 401 || r.status === 421;\n",
+    "  e.wait = Math.min(Number(r.headers.get('Retry-After')) || 0, 30) * 1000;\n",
+    "  return e;\n",
+    "}\n",
+    "\n",
+    "const streams = async () => JSON.parse((await ask('api/streams')).body).streams;\n",
+    "const ours = async () => (await streams()).find(s => s.name === name && s.stream === sub);\n",
+    "\n",
+    "// ---- one attempt\n",
+    "\n",
+    "async function connect() {\n",
+    "  clearTimeout(timer);\n",
+    "  close();\n",
+    "  if (!window.RTCPeerConnection) return say('bad', 'WebRTC is missing or switched off in this browser.');\n",
+    "  const pc = new RTCPeerConnection();\n",
+    "  const a = now = {pc, rx: null, session: '', answered: false, live: false,\n",
+    "    seen: Date.now(), frames: 0, at: 0, fps: 0,   // the last sign of life, and what was counted then\n",
+    "    asked: 0, note: ''};                          // when the server was asked about the stream, and its remark\n",
+    "  if ($('dot').className !== 'bad') say('wait', 'Asking the server…');   // else the reason of the retry stays readable\n",
+    "  try {\n",
+    "    a.rx = pc.addTransceiver('video', {direction: 'recvonly'}).receiver;\n",
+    "    pc.ontrack = e => show(a, e.track);\n",
+    "    pc.oniceconnectionstatechange = pc.onconnectionstatechange = () => progress(a);\n",
+    "    const offer = await pc.createOffer();\n",
+    "    if (!offer.sdp.includes('H264/90000')) throw new Refusal('This browser has no H.264 decoder. ' +\n",
+    "      'Firefox loads one (OpenH264) by itself within minutes; otherwise use Chrome, Edge or Safari.');\n",
+    "    await pc.setLocalDescription(offer);   // the server is ICE-lite: our candidates are not needed, so no waiting for them\n",
+    "    const url = encodeURIComponent(name) + '/whep' + (sub && '?stream=' + encodeURIComponent(sub));\n",
+    "    const {body, r} = await ask(url, {method: 'POST', headers: {'Content-Type': 'application/sdp'}, body: offer.sdp});\n",
+    "    const place = r.headers.get('Location');\n",
+    "    a.session = place ? new URL(place, r.url).href : '';\n",
+    "    if (a !== now) return hangUp(a);\n",
+    "    if (!/^m=video [1-9]/m.test(body)) throw new Refusal('The server and this browser share no video format.');\n",
+    "    await pc.setRemoteDescription({type: 'answer', sdp: body});\n",
+    "    a.answered = true;\n",
+    "    a.seen = Date.now();\n",
+    "    if (a.rx.transport) a.rx.transport.onstatechange = () => progress(a);\n",
+    "    progress(a);\n",
+    "  } catch (e) {\n",
+    "    fail(a, e instanceof Refusal ? e.message : 'The browser refused: ' + e.message, e);\n",
+    "  }\n",
+    "}\n",
+    "\n",
+    "// The way up in words, and the ends that the transport itself reports.\n",
+    "function progress(a) {\n",
+    "  if (a !== now || !a.answered) return;\n",
+    "  const {iceConnectionState: ice, connectionState: all} = a.pc;\n",
+    "  const dtls = a.rx.transport ? a.rx.transport.state : '';\n",
+    "  if (ice === 'failed' && !a.live) return fail(a, blocked());\n",
+    "  if (dtls === 'failed') return fail(a, 'The encryption handshake failed.');\n",
+    "  if (dtls === 'closed' || all === 'closed') return fail(a, 'The server ended the connection.');\n",
+    "  if (ice === 'disconnected' || all === 'failed') return fail(a, 'The connection was lost.');\n",
+    "  if (a.live) return;\n",
+    "  if (all === 'connected') say('wait', 'Connected. Waiting for the first picture…');\n",
+    "  else if (ice === 'connected' || ice === 'completed') say('wait', 'Encryption handshake…');\n",
+    "  else say('wait', 'Waiting for the network check…');\n",
+    "}\n",
+    "\n",
+    "const blocked = () => 'No network check arrived: a firewall may block UDP' +\n",
+    "  (location.port && ' port ' + location.port) + ' between here and the server.';\n",
+    "\n",
+    "function show(a, track) {\n",
+    "  if (a !== now) return;\n",
+    "  video.srcObject = new MediaStream([track]);\n",
+    "  video.onloadeddata = () => { if (a === now) { a.live = true; a.seen = Date.now(); live(a); } };\n",
+    "  video.play().catch(() => {});\n",
+    "}\n",
+    "\n",
+    "function live(a) {\n",
+    "  if (video.paused) return say('wait', 'Tap the picture to start it.');   // autoplay is blocked\n",
+    "  const size = video.videoWidth ? ' · ' + video.videoWidth + '×' + video.videoHeight : '';\n",
+    "  const rate = a.fps ? ' · ' + (a.fps < 2 ? a.fps.toFixed(1) : Math.round(a.fps)) + ' fps' : '';\n",
+    "  say('live', 'Live', size + rate + (a.note && ' · ' + a.note));\n",
+    "}\n",
+    "\n",
+    "function fail(a, words, {final, wait} = {}) {\n",
+    "  if (a !== now) return;\n",
+    "  close();\n",
+    "  say('bad', final ? words : words + ' Trying again…');\n",
+    "  if (!final) retry(connect, wait);\n",
+    "}\n",
+    "\n",
+    "function retry(what, wait = 0) {\n",
+    "  clearTimeout(timer);\n",
+    "  timer = setTimeout(what, Math.max(wait, backoff * (0.75 + Math.random() / 2)));\n",
+    "  backoff = Math.min(backoff * 2, 10000);\n",
+    "}\n",
+    "\n",
+    "function close() {\n",
+    "  const a = now;\n",
+    "  now = null;\n",
+    "  if (!a) return;\n",
+    "  a.pc.close();\n",
+    "  hangUp(a);\n",
+    "}\n",
+    "\n",
+    "function hangUp(a) {\n",
+    "  if (a.session) fetch(a.session, {method: 'DELETE', keepalive: true}).catch(() => {});\n",
+    "  a.session = '';\n",
+    "}\n",
+    "\n",
+    "// ---- watching over it\n",
+    "\n",
+    "setInterval(watch, 1000);\n",
+    "\n",
+    "async function watch() {\n",
+    "  const a = now;\n",
+    "  if (!a || !a.answered) return;\n",
+    "  const stats = await a.rx.getStats();\n",
+    "  if (a !== now) return;\n",
+    "  stats.forEach(s => { if (s.type === 'inbound-rtp' && s.framesDecoded > a.frames) count(a, s); });\n",
+    "  if (document.hidden) return;\n",
+    "  const idle = Date.now() - a.seen;\n",
+    "  if (idle < 5000) return a.live && remark(a);\n",
+    "  if (a.pc.connectionState === 'connected') return why(a, idle);\n",
+    "  const words = /^(new|checking)$/.test(a.pc.iceConnectionState) ? blocked() : 'The encryption handshake does not finish.';\n",
+    "  if (idle > 15000) fail(a, words); else say('wait', words);\n",
+    "}\n",
+    "\n",
+    "// New pictures were decoded since the last look.\n",
+    "function count(a, s) {\n",
+    "  if (a.frames) {\n",
+    "    const fps = (s.framesDecoded - a.frames) * 1000 / (s.timestamp - a.at);\n",
+    "    a.fps = fps > 2 * a.fps || fps < a.fps / 2 ? fps : a.fps + (fps - a.fps) / 3;   // smooth, but not across a jump\n",
+    "    backoff = 500;\n",
+    "  }\n",
+    "  a.frames = s.framesDecoded;\n",
+    "  a.at = s.timestamp;\n",
+    "  a.seen = Date.now();\n",
+    "  if (a.live || video.paused) live(a);\n",
+    "}\n",
+    "\n",
+    "// A stream can be live and yet limited, by B-frames for instance; the server's words for that stand beside the figures.\n",
+    "async function remark(a) {\n",
+    "  if (Date.now() - a.asked < 30000) return;\n",
+    "  a.asked = Date.now();\n",
+    "  const s = await ours().catch(() => null);\n",
+    "  if (s && s.state === 'live') a.note = s.reason;\n",
+    "}\n",
+    "\n",
+    "// Connected, but no picture for a while: the server knows whether the camera is away or the fault lies on this side.\n",
+    "async function why(a, idle) {\n",
+    "  if (Date.now() - a.asked < 3000) return;\n",
+    "  a.asked = Date.now();\n",
+    "  try {\n",
+    "    const s = await ours();\n",
+    "    if (a !== now) return;\n",
+    "    if (!s) return fail(a, 'The camera ' + name + ' is gone.');\n",
+    "    const patience = s.reason ? 30000 : a.live ? Math.max(5000, 3000 / s.fps || 0) : 15000;\n",
+    "    if (s.state === 'live' && idle >= patience) return fail(a, a.live ? 'The picture stood still.' : 'No picture came.');\n",
+    "    say('wait', s.reason || (a.live ? 'The picture stands still.' : 'The camera sends, but no picture came yet.'));\n",
+    "  } catch (e) {\n",
+    "    fail(a, e.message, e);\n",
+    "  }\n",
+    "}\n",
+    "\n",
+    "// Back from sleep, from another tab, or back online: do not sit out a back-off; give a standing picture two seconds.\n",
+    "async function wake() {\n",
+    "  if (document.hidden) return;\n",
+    "  backoff = 500;\n",
+    "  if (!now) return start();\n",
+    "  video.play().catch(() => {});\n",
+    "  progress(now);\n",
+    "  if (now) now.seen = Date.now();\n",
+    "  await watch();   // frames from before the sleep are no sign of life\n",
+    "  if (now) now.seen = Date.now() - 3000;\n",
+    "}\n",
+    "\n",
+    "// ---- the list of cameras, where the address names none\n",
+    "\n",
+    "async function list() {\n",
+    "  clearTimeout(timer);\n",
+    "  try {\n",
+    "    const all = await streams();\n",
+    "    const names = new Set(all.map(s => s.name));\n",
+    "    if (names.size === 1) { name = all[0].name; return start(); }\n",
+    "    $('list').replaceChildren(...all.map(entry));\n",
+    "    $('list').hidden = false;\n",
+    "    say('live', names.size ? names.size + ' cameras' : 'No camera is set up.');\n",
+    "    backoff = 500;\n",
+    "    timer = setTimeout(list, 5000);\n",
+    "  } catch (e) {\n",
+    "    say('bad', e.message);\n",
+    "    if (!e.final) retry(list, e.wait);\n",
+    "  }\n",
+    "}\n",
+    "\n",
+    "function entry(s) {\n",
+    "  const li = document.createElement('li'), link = document.createElement('a'), state = document.createElement('span');\n",
+    "  link.href = encodeURIComponent(s.name) + (s.stream && '?stream=' + encodeURIComponent(s.stream));\n",
+    "  link.textContent = s.name + (s.stream && ' / ' + s.stream);\n",
+    "  state.textContent = s.reason || (s.state === 'live' && s.width ? 'live · ' + s.width + '×' + s.height : s.state);\n",
+    "  link.append(state);\n",
+    "  li.append(link);\n",
+    "  return li;\n",
+    "}\n",
+    "\n",
+    "function start() {\n",
+    "  clearTimeout(timer);\n",
+    "  if (!name) return list();\n",
+    "  document.title = $('name').textContent = name;\n",
+    "  $('list').hidden = true;\n",
+    "  video.hidden = false;\n",
+    "  $('main').className = 'stage';\n",
+    "  $('full').hidden = !document.fullscreenEnabled;\n",
+    "  connect();\n",
+    "}\n",
+    "\n",
+    "$('full').onclick = () => document.fullscreenElement ? document.exitFullscreen() : document.body.requestFullscreen();\n",
+    "video.onclick = () => video.play().catch(() => {});\n",
+    "document.addEventListener('visibilitychange', wake);\n",
+    "addEventListener('online', wake);\n",
+    "addEventListener('pageshow', e => { if (e.persisted) wake(); });\n",
+    "addEventListener('pagehide', () => { clearTimeout(timer); close(); });\n",
+    "if (params.has('token')) {   // by now a cookie holds it\n",
+    "  params.delete('token');\n",
+    "  history.replaceState(null, '', location.pathname + (String(params) && '?' + params));\n",
+    "}\n",
+    "start();\n",
+    "</script>\n",
+    "</body>\n",
+    "</html>\n",
+    NULL,
+};
+/* clang-format on */
+
+static void page_write(struct wr *w) {
+    for (size_t i = 0; page_html[i]; i++) text_put(w, page_html[i]);
+}
+
+/* ... <tag>this</tag> ... */
+static struct span page_between(struct span html, const char *open, const char *close) {
+    while (html.n && !text_after(&html, open)) html = base_span(html.p + 1, html.n - 1);
+    struct span rest = html, mark = html;
+    while (rest.n && !text_after(&mark, close)) mark = rest = base_span(rest.p + 1, rest.n - 1);
+    return base_span(html.p, html.n - rest.n);
+}
+
+static void page_put_hash(struct wr *w, struct span content) {
+    uint8_t hash[CRYPT_HASH_MAX];
+    size_t n = content.n ? crypt_hash(MBEDTLS_MD_SHA256, content, hash) : 0;
+    if (!n) {
+        text_put(w, "'none'");
+        return;
+    }
+    text_put(w, "'sha256-");
+    bytes_base64url(w, base_span(hash, n));
+    text_put(w, "='");
+}
+
+/* The page may run its own script and nothing else, talk to this server and nobody else. */
+static void page_policy(struct wr *headers, struct span html) {
+    text_put(headers, "Content-Security-Policy: default-src 'none'; base-uri 'none'; form-action 'none'; "
+                      "connect-src 'self'; img-src data:; media-src blob:; script-src ");
+    page_put_hash(headers, page_between(html, "<script>", "</script>"));
+    text_put(headers, "; style-src ");
+    page_put_hash(headers, page_between(html, "<style>", "</style>"));
+    text_put(headers, "\r\n");
+}
+
+/* ==== 20 route ==============================================================
+ * From one HTTP request to its response: the table of URLs, the checks in front of it, the state in JSON.
+ * pure; uses base, bytes, text, crypt, http, media, viewer, whep, guard, page
+ */
+
+/* All that is served. Storage belongs to the world. */
+struct site {
+    struct crypt crypt;
+    struct dtls_home dtls;
+    struct lobby lobby;
+    struct guard guard;
+    struct media *stream[BASE_STREAMS];
+    int streams;
+    struct wcam_addr candidate[BASE_CANDIDATES]; /* public ones first; ports set */
+    int candidates;
+    uint64_t drops[DROP_COUNT];
+    int64_t born;
+};
+
+/* One request with its surroundings. */
+struct route {
+    struct site *site;
+    const struct http_req *req;
+    struct span body;
+    struct wcam_addr from, local; /* of its connection */
+    int64_t now;
+};
+
+static struct media *route_stream(const struct site *s, struct span name, struct span sub) {
+    for (int i = 0; i < s->streams; i++)
+        if (text_is(name, s->stream[i]->name) && text_is(sub, s->stream[i]->sub)) return s->stream[i];
+    return NULL;
+}
+
+/* Our addresses for this browser: the configured ones, the one that its request reached, the interfaces' own.
+ * 127.0.0.1 helps only who came by it; and Firefox does not use it, therefore never alone if there is another. */
+static int route_candidates(const struct route *t, struct wcam_addr *out) {
+    const struct site *s = t->site;
+    int n = 0;
+    struct wcam_addr reached = t->local;
+    if (s->candidates) reached.port = s->candidate[0].port;
+    for (int i = -1; i < s->candidates && n < BASE_CANDIDATES; i++) {
+        const struct wcam_addr *a = i < 0 ? &reached : &s->candidate[i];
+        bool known = !a->family || (i >= 0 && base_addr_loopback(a) && !base_addr_loopback(&t->from));
+        for (int k = 0; k < n && !known; k++) known = base_addr_same(&out[k], a);
+        if (!known) out[n++] = *a;
+    }
+    return n;
+}
+
+static void route_json_stream(struct wr *w, const struct site *s, const struct media *m) {
+    int viewers = 0;
+    for (int i = 0; i < s->lobby.max; i++)
+        viewers += viewer_active(s->lobby.slot[i]) && s->lobby.slot[i]->media == m;
+    text_putf(w, "{\"name\":\"%s\",\"stream\":\"%s\",\"source\":\"%s\",\"state\":\"%s\",\"reason\":", m->name,
+              m->sub, m->kind, media_state(m));
+    text_json(w, text_of(media_reason(m)));
+    text_putf(w, ",\"codec\":\"%s\",\"width\":%d,\"height\":%d,\"fps\":%.2f,\"keyframe_interval_ms\":%d",
+              media_codec(m), m->sps ? m->sps->width : 0, m->sps ? m->sps->height : 0, m->fps, m->key_interval_ms);
+    text_putf(w, ",\"bitrate_kbps\":%u,\"viewers\":%d,\"frames\":%llu,\"keyframes\":%llu", m->kbps, viewers,
+              (unsigned long long)m->frames, (unsigned long long)m->keys);
+    text_putf(w, ",\"url\":\"/%s%s%s\",\"whep\":\"/%s/whep%s%s\"}", m->name, m->sub[0] ? "?stream=" : "", m->sub,
+              m->name, m->sub[0] ? "?stream=" : "", m->sub);
+}
+
+static void route_json_viewer(struct wr *w, const struct viewer *v, int64_t now) {
+    text_putf(w,
+              "{\"camera\":\"%s\",\"stream\":\"%s\",\"state\":\"%s\",\"seconds\":%lld,\"packets\":%u,\"octets\":%u",
+              v->media->name, v->media->sub, viewer_state_name(v), (long long)((now - v->joined) / BASE_S),
+              (unsigned)v->packets, (unsigned)v->octets);
+    text_putf(w, ",\"lost\":%u,\"jitter_ms\":%.1f,\"rtt_ms\":%.1f,\"remb_kbps\":%llu,\"keyframe_requests\":%u}",
+              (unsigned)v->lost, v->jitter / 90.0, (double)v->rtt / 1000, (unsigned long long)(v->remb / 1000),
+              (unsigned)v->keyframe_requests);
+}
+
+static void route_state(const struct route *t, struct http_resp *r) {
+    const struct site *s = t->site;
+    struct wr *w = &r->body;
+    const char *comma = "";
+    r->status = 200;
+    r->type = "application/json";
+    text_put(w, "{\"version\":\"" WCAM_VERSION "\",\"streams\":[");
+    for (int i = 0; i < s->streams; i++) {
+        if (i) text_put(w, ",\n");
+        route_json_stream(w, s, s->stream[i]);
+    }
+    text_putf(
+        w,
+        "],\n\"viewers\":%d,\"max_viewers\":%d,\"joined\":%llu,\"packets\":%llu,\"octets\":%llu,\"uptime_s\":%lld",
+        s->lobby.count, s->lobby.max, (unsigned long long)s->lobby.joined, (unsigned long long)s->lobby.packets,
+        (unsigned long long)s->lobby.octets, (long long)((t->now - s->born) / BASE_S));
+    text_put(w, ",\n\"sessions\":[");
+    for (int i = 0; i < s->lobby.max; i++) {
+        if (!viewer_active(s->lobby.slot[i])) continue;
+        text_put(w, comma);
+        route_json_viewer(w, s->lobby.slot[i], t->now);
+        comma = ",\n";
+    }
+    text_put(w, "],\n\"drops\":{");
+    comma = "";
+    for (int i = 1; i < DROP_COUNT; i++) {
+        if (!s->drops[i]) continue;
+        text_putf(w, "%s\"%s\":%llu", comma, base_drop_names[i], (unsigned long long)s->drops[i]);
+        comma = ",";
+    }
+    text_put(w, "}}\n");
+}
+
+static void route_page(struct http_resp *r) {
+    r->status = 200;
+    r->type = "text/html; charset=utf-8";
+    page_write(&r->body);
+    page_policy(&r->extra, bytes_written(&r->body));
+}
+
+/* ?token= on a page moves to a cookie; the page takes it out of the address bar. No redirect: a Strict cookie would
+ * not come along when a link on another site led here. */
+static void route_cookie(const struct route *t, struct http_resp *r) {
+    const struct guard *g = &t->site->guard;
+    text_putf(&r->extra, "Set-Cookie: %s=%s; HttpOnly; SameSite=Strict; Path=/\r\n", g->cookie_name, g->cookie);
+}
+
+/* A person's browser gets its sentence as a page, a program as JSON. */
+static void route_humanize(const struct route *t, struct http_resp *r) {
+    char detail[256];
+    struct span accept = http_header(t->req, "accept"), body = bytes_written(&r->body);
+    static const char before[] = "\"detail\":\"";
+    bool html = accept.n >= 9 && !memcmp(accept.p, "text/html", 9);
+    if (r->status < 400 || !html || !text_is(t->req->method, "GET")) return;
+    while (body.n && memcmp(body.p, before, base_min((int64_t)body.n, sizeof before - 1)))
+        body = base_span(body.p + 1, body.n - 1);
+    if (!text_after(&body, before)) return;
+    text_copy(detail, sizeof detail, text_cut(&body, '"'));
+    r->type = "text/html; charset=utf-8";
+    page_policy(&r->extra, base_span("", 0));
+    r->body.n = 0;
+    text_putf(&r->body,
+              "<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' "
+              "content='width=device-width'><meta name='color-scheme' content='light dark'><title>%d %s</title>"
+              "<h1>%s</h1><p>%s</p></html>\n",
+              r->status, http_reason(r->status), http_reason(r->status), detail);
+}
+
+/* /NAME, /NAME/whep, /NAME/whep/ID */
+static void route_camera(const struct route *t, struct span name, struct span rest, struct http_resp *r) {
+    struct site *s = t->site;
+    struct span sub = http_query(t->req->query, "stream"), what = text_cut(&rest, '/');
+    struct media *m = route_stream(s, name, sub.p ? sub : base_span("", 0));
+    bool get = text_is(t->req->method, "GET") || text_is(t->req->method, "HEAD");
+    if (rest.n && text_is(what, "whep")) { /* a session's URL stands without ?stream= */
+        struct viewer *v = viewer_by_id(&s->lobby, rest);
+        if (v && text_is(name, v->media->name))
+            m = v->media;
+        else if (!m && s->streams)
+            m = s->stream[0];
+    }
+    if (!m) {
+        http_problem(r, 404, "There is no camera of this name here: the page / lists those that there are.");
+    } else if (text_is(what, "whep")) {
+        struct wcam_addr candidate[BASE_CANDIDATES];
+        struct whep w = {t->req, t->body, &s->lobby, m, rest, candidate, route_candidates(t, candidate), t->now};
+        whep_serve(&w, r);
+    } else if (what.n)
+        http_problem(r, 404, "There is nothing at this address.");
+    else if (get)
+        route_page(r);
+    else
+        http_problem(r, 405, "This page can only be read.");
+}
+
+static void route_table(const struct route *t, struct http_resp *r) {
+    struct span path = t->req->path;
+    bool get = text_is(t->req->method, "GET") || text_is(t->req->method, "HEAD");
+    if (!text_after(&path, "/"))
+        http_problem(r, 400, "The request names no path.");
+    else if (get && !path.n)
+        route_page(r);
+    else if (get && text_is(path, "api/streams"))
+        route_state(t, r);
+    else if (get && text_is(path, "favicon.ico"))
+        r->status = 204;
+    else {
+        struct span name = text_cut(&path, '/');
+        route_camera(t, name, path, r);
+    }
+}
+
+static bool route_is_page(const struct route *t) {
+    struct span path = t->req->path;
+    text_after(&path, "/");
+    return text_is(t->req->method, "GET") && (!path.n || text_name(path));
+}
+
+/* One request, head and body complete. r was set up by http_respond. */
+static void route_serve(const struct route *t, struct http_resp *r) {
+    const struct http_req *q = t->req;
+    struct guard *g = &t->site->guard;
+    bool safe = text_is(q->method, "GET") || text_is(q->method, "HEAD") || text_is(q->method, "OPTIONS");
+    r->head = text_is(q->method, "HEAD");
+    if (!guard_host(g, q)) {
+        http_problem(r, 421, "This server does not go by that name: start it with --host NAME to allow it.");
+        route_humanize(t, r);
+        return;
+    }
+    guard_cors(g, q, r);
+    if (text_is(q->method, "OPTIONS")) { /* a preflight carries no credentials */
+        r->status = 200;
+        text_put(&r->extra, "Allow: GET, HEAD, POST, PATCH, DELETE, OPTIONS\r\nAccept-Post: application/sdp\r\n");
+    } else if (text_is(q->path, "/healthz")) {
+        r->status = 200;
+        r->type = "text/plain";
+        text_put(&r->body, "ok\n");
+    } else if (!guard_admits(g, q))
+        guard_challenge(g, r);
+    else if (guard_foreign(g, q))
+        http_problem(r, 403, "Pages of another origin may not do this: see --cors.");
+    else if (!safe && guard_too_often(g, &t->from, t->now)) {
+        text_put(&r->extra, "Retry-After: 1\r\n");
+        http_problem(r, 429, "Too many requests from this address: wait a second.");
+    } else {
+        if (guard_query_token(g, q) && route_is_page(t)) route_cookie(t, r);
+        route_table(t, r);
+    }
+    route_humanize(t, r);
+}
+
+/* ==== 21 net ================================================================
+ * Sockets and the clock. One port number: TCP for HTTP, UDP for media; a socket per address family. Datagrams that
+ * leave in a row, to one place and of one size, go to the kernel in one call (UDP_SEGMENT), which is where most of the
+ * CPU time of a sender goes.
+ * world; uses base
+ */
+/* The include wall: no room above sees what these headers declare. */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+#if !defined(WCAM_NO_LINUX)
+#include <ifaddrs.h>
+#include <net/if.h>
+#include <netinet/udp.h>
+#if defined(IP_PKTINFO) && defined(IPV6_RECVPKTINFO)
+#define NET_PKTINFO 1 /* answers leave from the address that was reached */
+#endif
+#if defined(__linux__) && !defined(UDP_SEGMENT)
+#define UDP_SEGMENT 103
+#endif
+#endif
+enum net_limits { NET_BATCH = 60 * 1024, NET_SEGMENTS = 48, NET_SOCKET_BUFFER = 4 * 1024 * 1024 };
+
+struct net {
+    int tcp[2], udp[2]; /* IPv4, IPv6; -1: none */
+    int wake[2];        /* a pipe: written to end a wait */
+    uint16_t port;
+    bool segment; /* the kernel knows UDP_SEGMENT */
+    uint64_t *drops;
+    struct path batch_path;
+    size_t batch_n, batch_size; /* bytes waiting; of each datagram but the last, which may be shorter */
+    bool batch_done;            /* a shorter one ended it */
+    uint8_t batch[NET_BATCH];
+};
+
+static int64_t net_clock(clockid_t id) {
+    struct timespec t;
+    clock_gettime(id, &t);
+    return (int64_t)t.tv_sec * BASE_S + t.tv_nsec / 1000;
+}
+
+static int64_t net_now(void) { return net_clock(CLOCK_MONOTONIC); }
+static int64_t net_wall(void) { return net_clock(CLOCK_REALTIME); }
+
+static socklen_t net_to_os(const struct wcam_addr *a, struct sockaddr_storage *s) {
+    memset(s, 0, sizeof *s);
+    if (a->family == 6) {
+        struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)s;
+        in6->sin6_family = AF_INET6;
+        in6->sin6_port = htons(a->port);
+        memcpy(&in6->sin6_addr, a->ip, 16);
+        return sizeof *in6;
+    }
+    struct sockaddr_in *in = (struct sockaddr_in *)s;
+    in->sin_family = AF_INET;
+    in->sin_port = htons(a->port);
+    memcpy(&in->sin_addr, a->ip, 4);
+    return sizeof *in;
+}
+
+static struct wcam_addr net_from_os(const struct sockaddr *s) {
+    struct wcam_addr a = {0};
+    if (s->sa_family == AF_INET6) {
+        struct sockaddr_in6 in6;
+        memcpy(&in6, s, sizeof in6);
+        a.family = 6;
+        a.port = ntohs(in6.sin6_port);
+        memcpy(a.ip, &in6.sin6_addr, 16);
+    } else if (s->sa_family == AF_INET) {
+        struct sockaddr_in in;
+        memcpy(&in, s, sizeof in);
+        a.family = 4;
+        a.port = ntohs(in.sin_port);
+        memcpy(a.ip, &in.sin_addr, 4);
+    }
+    return a;
+}
+
+static bool net_prepare(int fd) {
+    return fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
+}
+
+static void net_set(int fd, int level, int option, int value) {
+    setsockopt(fd, level, option, &value, sizeof value);
+}
+
+/* A bound socket, or -1 and errno. */
+static int net_bind(const struct wcam_addr *a, int type) {
+    struct sockaddr_storage s;
+    socklen_t n = net_to_os(a, &s);
+    int fd = socket(a->family == 6 ? AF_INET6 : AF_INET, type, 0);
+    if (fd < 0) return -1;
+    if (a->family == 6) net_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
+    if (type == SOCK_STREAM) net_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (net_prepare(fd) && !bind(fd, (struct sockaddr *)&s, n) && (type != SOCK_STREAM || !listen(fd, 64)))
+        return fd;
+    int why = errno;
+    close(fd);
+    errno = why;
+    return -1;
+}
+
+static uint16_t net_port_of(int fd) {
+    struct sockaddr_storage s;
+    socklen_t n = sizeof s;
+    return getsockname(fd, (struct sockaddr *)&s, &n) ? 0 : net_from_os((struct sockaddr *)&s).port;
+}
+
+static void net_udp_options(struct net *n, int family) {
+    int fd = n->udp[family == 6];
+    net_set(fd, SOL_SOCKET, SO_SNDBUF, NET_SOCKET_BUFFER);
+    net_set(fd, SOL_SOCKET, SO_RCVBUF, NET_SOCKET_BUFFER);
+#if NET_PKTINFO
+    if (family == 6)
+        net_set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+    else
+        net_set(fd, IPPROTO_IP, IP_PKTINFO, 1);
+#endif
+#if defined(UDP_SEGMENT)
+    int value = 0;
+    socklen_t length = sizeof value;
+    n->segment = getsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &value, &length) == 0;
+#endif
+}
+
+static void net_init(struct net *n, uint64_t *drops) {
+    n->tcp[0] = n->tcp[1] = n->udp[0] = n->udp[1] = n->wake[0] = n->wake[1] = -1;
+    n->drops = drops;
+}
+
+static void net_shut(int *fd) {
+    if (*fd >= 0) close(*fd);
+    *fd = -1;
+}
+
+static void net_close(struct net *n) {
+    for (int i = 0; i < 2; i++) net_shut(&n->tcp[i]), net_shut(&n->udp[i]), net_shut(&n->wake[i]);
+}
+
+/* TCP and UDP of one family on one port. Media of a server that serves HTTP on loopback alone listens on all
+ * addresses: Firefox never uses 127.0.0.1. Nothing is answered there without the credentials that HTTP handed out. */
+static bool net_open_family(struct net *n, struct wcam_addr a) {
+    struct wcam_addr any = {.family = a.family};
+    int six = a.family == 6;
+    n->tcp[six] = net_bind(&a, SOCK_STREAM);
+    if (n->tcp[six] < 0) return false;
+    any.port = net_port_of(n->tcp[six]);
+    if (!base_addr_loopback(&a)) memcpy(any.ip, a.ip, sizeof any.ip);
+    n->udp[six] = net_bind(&any, SOCK_DGRAM);
+    if (n->udp[six] < 0) {
+        int why = errno;
+        net_shut(&n->tcp[six]);
+        errno = why;
+        return false;
+    }
+    n->port = any.port;
+    net_udp_options(n, a.family);
+    return true;
+}
+
+/* Opens what --listen names. Loopback and "any" exist in both families; the other one is taken when it works. */
+static int net_open(struct net *n, struct wcam_addr a) {
+    struct wcam_addr other = {.family = a.family == 4 ? 6 : 4};
+    if (pipe(n->wake) || !net_prepare(n->wake[0]) || !net_prepare(n->wake[1])) return -1;
+    bool opened = net_open_family(n, a);
+    other.port = opened ? n->port : a.port;
+    if (base_addr_loopback(&a) && a.family == 4 && opened) { /* localhost may resolve to ::1 */
+        other.ip[15] = 1;
+        net_open_family(n, other);
+    } else if (base_addr_any(&a) && a.family == 6) /* [::] means everything: IPv4 too */
+        opened = net_open_family(n, other) || opened;
+    return opened ? 0 : -1;
+}
+
+static void net_wake(struct net *n) {
+    char byte = 0;
+    if (n->wake[1] >= 0 && write(n->wake[1], &byte, 1) < 0) return; /* a full pipe wakes as well */
+}
+
+/* The addresses of this machine's interfaces that a browser may reach. */
+static int net_interfaces(struct wcam_addr *out, int cap) {
+    int n = 0;
+#if !defined(WCAM_NO_LINUX)
+    struct ifaddrs *all = NULL;
+    if (getifaddrs(&all)) return 0;
+    for (struct ifaddrs *i = all; i && n < cap; i = i->ifa_next) {
+        if (!i->ifa_addr || !(i->ifa_flags & IFF_UP) || i->ifa_flags & IFF_LOOPBACK) continue;
+        struct wcam_addr a = net_from_os(i->ifa_addr);
+        if (a.family == 6 && a.ip[0] == 0xfe && (a.ip[1] & 0xc0) == 0x80) continue; /* link-local: needs a zone */
+        if (a.family) out[n++] = a;
+    }
+    freeifaddrs(all);
+#else
+    (void)out, (void)cap;
+#endif
+    return n;
+}
+
+#if NET_PKTINFO
+/* The local address of a datagram travels beside it, as a control message. */
+static void net_read_local(struct msghdr *msg, struct wcam_addr *local) {
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c; c = CMSG_NXTHDR(msg, c)) {
+        if (c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_PKTINFO) {
+            struct in_pktinfo info;
+            memcpy(&info, CMSG_DATA(c), sizeof info);
+            local->family = 4;
+            memcpy(local->ip, &info.ipi_spec_dst, 4);
+        } else if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO) {
+            struct in6_pktinfo info;
+            memcpy(&info, CMSG_DATA(c), sizeof info);
+            local->family = 6;
+            memcpy(local->ip, &info.ipi6_addr, 16);
+        }
+    }
+}
+#endif
+
+/* One datagram, -1 when there is none. Larger ones are cut to cap. */
+static int net_receive(int fd, uint8_t *p, size_t cap, struct path *path) {
+    struct sockaddr_storage from;
+    union {
+        struct cmsghdr align;
+        char bytes[256];
+    } control;
+    struct iovec io = {p, cap};
+    struct msghdr msg = {.msg_name = &from,
+                         .msg_namelen = sizeof from,
+                         .msg_iov = &io,
+                         .msg_iovlen = 1,
+                         .msg_control = &control,
+                         .msg_controllen = sizeof control};
+    ssize_t n = recvmsg(fd, &msg, 0);
+    if (n < 0) return -1;
+    memset(path, 0, sizeof *path);
+    path->remote = net_from_os((struct sockaddr *)&from);
+#if NET_PKTINFO
+    net_read_local(&msg, &path->local);
+#endif
+    return (int)n;
+}
+
+#if NET_PKTINFO || defined(UDP_SEGMENT)
+static void net_put_control(struct msghdr *msg, int level, int type, const void *value, size_t n) {
+    struct cmsghdr *c = (struct cmsghdr *)(void *)((char *)msg->msg_control + msg->msg_controllen);
+    memset(c, 0, CMSG_SPACE(n));
+    c->cmsg_level = level;
+    c->cmsg_type = type;
+    c->cmsg_len = CMSG_LEN(n);
+    memcpy(CMSG_DATA(c), value, n);
+    msg->msg_controllen += CMSG_SPACE(n);
+}
+#endif
+
+static void net_put_local(struct msghdr *msg, const struct wcam_addr *local) {
+#if NET_PKTINFO
+    if (local->family == 4) {
+        struct in_pktinfo info = {0};
+        memcpy(&info.ipi_spec_dst, local->ip, 4);
+        net_put_control(msg, IPPROTO_IP, IP_PKTINFO, &info, sizeof info);
+    } else if (local->family == 6) {
+        struct in6_pktinfo info = {0};
+        memcpy(&info.ipi6_addr, local->ip, 16);
+        net_put_control(msg, IPPROTO_IPV6, IPV6_PKTINFO, &info, sizeof info);
+    }
+#else
+    (void)msg, (void)local;
+#endif
+}
+
+/* size: of each datagram in p, when p holds several. */
+static bool net_transmit(struct net *n, const struct path *path, const uint8_t *p, size_t length, size_t size) {
+    struct sockaddr_storage to;
+    union {
+        struct cmsghdr align;
+        char bytes[256];
+    } control;
+    struct iovec io = {(void *)(uintptr_t)p, length};
+    struct msghdr msg = {.msg_name = &to,
+                         .msg_namelen = net_to_os(&path->remote, &to),
+                         .msg_iov = &io,
+                         .msg_iovlen = 1,
+                         .msg_control = &control};
+    net_put_local(&msg, &path->local);
+#if defined(UDP_SEGMENT)
+    uint16_t segment = (uint16_t)size;
+    if (size < length) net_put_control(&msg, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof segment);
+#endif
+    (void)size;
+    if (!msg.msg_controllen) msg.msg_control = NULL;
+    return sendmsg(n->udp[path->remote.family == 6], &msg, 0) >= 0;
+}
+
+static void net_flush(struct net *n) {
+    size_t length = n->batch_n, size = n->batch_size;
+    n->batch_n = 0;
+    n->batch_done = false;
+    if (!length) return;
+    if (net_transmit(n, &n->batch_path, n->batch, length, size)) return;
+    bool refused = size < length && (errno == EINVAL || errno == EIO || errno == ENOPROTOOPT || errno == EMSGSIZE);
+    if (refused) n->segment = false; /* a device without checksum offload: one by one from now on */
+    for (size_t at = 0; at < length; at += size) {
+        size_t part = length - at < size ? length - at : size;
+        if (!refused || !net_transmit(n, &n->batch_path, n->batch + at, part, part)) n->drops[DROP_UDP_SEND]++;
+    }
+}
+
+/* Takes a datagram; it leaves with net_flush at the latest. */
+static void net_send(void *to, const struct path *path, const uint8_t *p, size_t size) {
+    struct net *n = to;
+    bool fits = n->batch_n && n->segment && !n->batch_done && size <= n->batch_size &&
+                n->batch_n + size <= NET_BATCH && n->batch_n < n->batch_size * NET_SEGMENTS &&
+                base_path_same(path, &n->batch_path);
+    if (!fits) {
+        net_flush(n);
+        n->batch_path = *path;
+        n->batch_size = size;
+    }
+    memcpy(n->batch + n->batch_n, p, size);
+    n->batch_n += size;
+    n->batch_done = size < n->batch_size;
+}
+
+/* ==== 22 source =============================================================
+ * Where pictures come from: a file that is looped, the test pattern, the embedding program.
+ * world; uses base, bytes, h264, pattern, media, net
+ */
+#define SOURCE_FPS  25.0         /* of a file that does not say */
+#define SOURCE_LATE (1 * BASE_S) /* behind its schedule by this much, a source starts its schedule anew */
+enum source_limits {
+    SOURCE_CHUNK = 64 * 1024,
+    SOURCE_MACROBLOCK = 8 /* bytes per cell byte of the pattern at most */
+};
+enum source_kind { SOURCE_PUSH, SOURCE_FILE, SOURCE_TEST };
+
+struct source {
+    enum source_kind kind;
+    struct media media;
+    uint8_t *history;
+    struct media_packet *packets;
+
+    int64_t due; /* of the next access unit */
+    double rest; /* of it, below a microsecond */
+    double fps;  /* asked for; 0: what the stream says */
+
+    int fd;
+    struct h264_split split;
+    struct h264_border border;
+    struct span held; /* the first NAL unit of the next access unit */
+    bool ended, any;  /* the file's end was read; a slice came since its beginning */
+
+    struct pattern pattern;
+    uint8_t *cells, *picture; /* picture: the encoded one */
+    size_t picture_cap;
+
+    int64_t push_offset, push_last; /* pushed: server time minus pts */
+    bool pushed;
+};
+
+/* The time from one access unit to the next. A field is half a frame (H.264 7.4.1.2.4: each is its own access unit). */
+static double source_interval(const struct source *s) {
+    const struct h264_sps *sps = s->media.sps;
+    double fps = s->fps;
+    if (fps <= 0 && sps && sps->tick) fps = (double)sps->time_scale / (2.0 * sps->tick);
+    if (fps < 0.1 || fps > 1000) fps = SOURCE_FPS;
+    return 1e6 / fps / (s->border.last.known && s->border.last.field ? 2 : 1);
+}
+
+static void source_schedule(struct source *s, double interval, int64_t now) {
+    if (!s->due || now - s->due > SOURCE_LATE) s->due = now, s->rest = 0;
+    double next = s->rest + interval;
+    s->due += (int64_t)next;
+    s->rest = next - (double)(int64_t)next;
+}
+
+/* The next NAL unit of the file; n is 0 at its end and on errors. */
+static struct span source_read_nal(struct source *s) {
+    for (;;) {
+        struct span nal = h264_split_next(&s->split, s->ended);
+        if (nal.n || s->ended) return nal;
+        size_t room;
+        uint8_t *p = h264_room(&s->split, &room);
+        ssize_t n = read(s->fd, p, room < SOURCE_CHUNK ? room : SOURCE_CHUNK);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0)
+            snprintf(s->media.trouble, sizeof s->media.trouble, "The file cannot be read: %s.", strerror(errno));
+        if (n <= 0)
+            s->ended = true;
+        else
+            h264_fed(&s->split, (size_t)n);
+    }
+}
+
+/* Back to the beginning. A file whose first picture is no IDR starts again at its first IDR. */
+static void source_rewind(struct source *s) {
+    struct span none = {NULL, 0};
+    uint64_t too_large = s->split.too_large;
+    s->split = (struct h264_split){.buf = s->split.buf, .cap = s->split.cap};
+    s->media.drops[DROP_H264_LARGE] += too_large;
+    s->border = (struct h264_border){0};
+    s->held = none;
+    s->ended = false;
+    media_break(&s->media);
+    if (lseek(s->fd, 0, SEEK_SET) < 0 || !s->any) s->media.ended = true;
+    s->any = false;
+}
+
+/* Reads one access unit into the media. */
+static void source_file_unit(struct source *s) {
+    media_begin(&s->media, s->due);
+    for (;;) {
+        struct span nal = s->held.n ? s->held : source_read_nal(s);
+        if (!nal.n) break;
+        if (!s->held.n && h264_begins(&s->border, &s->media.sets, nal)) {
+            s->held = nal;
+            break;
+        }
+        s->held.n = 0;
+        s->any = s->any || s->border.slices;
+        media_nal(&s->media, nal);
+    }
+    media_end(&s->media);
+    if (!s->held.n) source_rewind(s);
+}
+
+static void source_test_unit(struct source *s) {
+    struct wr w = bytes_wr(s->picture, s->picture_cap);
+    int64_t wall = net_wall() / BASE_MS;
+    time_t seconds = (time_t)(wall / 1000);
+    struct tm local;
+    localtime_r(&seconds, &local);
+    uint32_t of_day =
+        (uint32_t)((local.tm_hour * 60 + local.tm_min) * 60 + local.tm_sec) * 1000 + (uint32_t)(wall % 1000);
+    bool key = s->media.want_key;
+    s->media.want_key = false;
+    if (pattern_frame(&s->pattern, key, of_day, (uint32_t)(wall & 0xffffff), &w))
+        media_push(&s->media, bytes_written(&w), s->due);
+}
+
+/* What is due. Returns when to call again. */
+static int64_t source_tick(struct source *s, int64_t now) {
+    if (s->kind == SOURCE_PUSH || s->media.ended) return BASE_NEVER;
+    if (!s->due) s->due = now;
+    for (int i = 0; i < 8 && now >= s->due && !s->media.ended; i++) {
+        if (s->kind == SOURCE_FILE)
+            source_file_unit(s);
+        else
+            source_test_unit(s);
+        source_schedule(s, source_interval(s), now);
+    }
+    return s->media.ended ? BASE_NEVER : s->due;
+}
+
+/* Maps the pusher's clock to ours. Its jumps start anew, its drift is followed when it exceeds SOURCE_LATE. */
+static bool source_push(struct source *s, struct span unit, int64_t pts, int64_t now) {
+    int64_t at = pts + s->push_offset;
+    if (!s->pushed || at - now > SOURCE_LATE || now - at > SOURCE_LATE) {
+        s->push_offset = now - pts;
+        at = now;
+    }
+    if (s->pushed && at <= s->push_last) at = s->push_last + 1;
+    if (!media_push(&s->media, unit, at)) return false;
+    s->pushed = true;
+    s->push_last = at;
+    return true;
+}
+
+/* Says what a file is that holds no H.264 byte stream, so that its owner knows what to do. */
+static const char *source_sniff(struct span head) {
+    if (!head.n) return "is empty";
+    for (size_t i = 0; i + 3 <= head.n; i++)
+        if (!head.p[i] && !head.p[i + 1] && head.p[i + 2] == 1) return NULL;
+    if (head.n > 8 && !memcmp(head.p + 4, "ftyp", 4))
+        return "is an MP4 file: take the H.264 out with ffmpeg -i FILE -c copy -bsf:v h264_mp4toannexb out.h264";
+    if (head.n > 4 && !memcmp(head.p, "\x1a\x45\xdf\xa3", 4))
+        return "is a Matroska file: take the H.264 out with ffmpeg -i FILE -c copy -bsf:v h264_mp4toannexb "
+               "out.h264";
+    return "holds no H.264 byte stream (Annex B)";
+}
+
+/* 0, or -1 and a sentence. */
+static int source_open_file(struct source *s, const char *path, char *why, size_t cap) {
+    struct stat st;
+    s->kind = SOURCE_FILE;
+    s->media.kind = "file";
+    s->fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (s->fd < 0 || fstat(s->fd, &st)) {
+        snprintf(why, cap, "cannot open '%s': %s", path, strerror(errno));
+        return -1;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        snprintf(why, cap, "'%s' is not a regular file", path);
+        return -1;
+    }
+    s->split.cap = BASE_AU;
+    s->split.buf = malloc(s->split.cap);
+    if (!s->split.buf) {
+        snprintf(why, cap, "out of memory");
+        return -1;
+    }
+    ssize_t n = read(s->fd, s->split.buf, s->split.cap);
+    const char *wrong = n < 0 ? strerror(errno) : source_sniff(base_span(s->split.buf, (size_t)n));
+    if (!wrong && lseek(s->fd, 0, SEEK_SET) == 0) return 0;
+    snprintf(why, cap, "'%s' %s", path, wrong ? wrong : strerror(errno));
+    return -1;
+}
+
+static int source_open_test(struct source *s, const char *spec, char *why, size_t cap) {
+    const char *wrong = NULL;
+    s->kind = SOURCE_TEST;
+    s->media.kind = "test";
+    if (pattern_spec(spec, &s->pattern, &wrong)) {
+        snprintf(why, cap, "test:%s: %s", spec, wrong);
+        return -1;
+    }
+    s->fps = s->pattern.fps;
+    s->picture_cap = pattern_cells(&s->pattern) * SOURCE_MACROBLOCK + 256;
+    s->cells = malloc(pattern_cells(&s->pattern));
+    s->picture = malloc(s->picture_cap);
+    if (!s->cells || !s->picture) {
+        snprintf(why, cap, "out of memory");
+        return -1;
+    }
+    pattern_start(&s->pattern, s->cells);
+    return 0;
+}
+
+static void source_close(struct source *s) {
+    if (!s) return;
+    if (s->fd >= 0) close(s->fd);
+    free(s->split.buf);
+    free(s->cells);
+    free(s->picture);
+    free(s->history);
+    free(s->packets);
+    free(s);
+}
+
+/* NULL and a sentence when it cannot be. text NULL: access units will be pushed. */
+static struct source *source_open(const char *text, double fps, size_t history, uint64_t *drops, char *why,
+                                  size_t cap) {
+    struct source *s = calloc(1, sizeof *s);
+    int rc = 0;
+    if (s) {
+        s->fd = -1;
+        s->fps = fps;
+        s->history = malloc(history);
+        s->packets = malloc(MEDIA_SLOTS * sizeof *s->packets);
+    }
+    if (!s || !s->history || !s->packets) {
+        snprintf(why, cap, "out of memory");
+        source_close(s);
+        return NULL;
+    }
+    s->media.kind = "push";
+    media_start(&s->media, s->history, history, s->packets, drops);
+    if (text && !strncmp(text, "test:", 5))
+        rc = source_open_test(s, text + 5, why, cap);
+    else if (text)
+        rc = source_open_file(s, text, why, cap);
+    if (!rc) return s;
+    source_close(s);
+    return NULL;
+}
+
+/* ==== 23 server =============================================================
+ * The event loop, and TCP connections that carry HTTP. A connection is bounded in memory and time at every step; how
+ * many there are is bounded too, the longest idle one gives way to a new one.
+ * world; uses base, bytes, http, media, viewer, route, net, source
+ */
+enum server_limits {
+    SERVER_CONNS = 256,
+    SERVER_BODY = BASE_SDP,
+    SERVER_IN = HTTP_HEAD + SERVER_BODY + 8192, /* a request with chunk framing */
+    SERVER_IN_FIRST = 4096,
+    SERVER_OUT = 256 * 1024, /* the largest response body */
+    SERVER_DATAGRAMS = 128,  /* per wait, so that nobody starves the rest */
+    SERVER_ACCEPTS = 32
+};
+#define SERVER_REQUEST (10 * BASE_S) /* for a whole request to come in, and a response to go out */
+#define SERVER_IDLE    (30 * BASE_S) /* between two requests */
+
+struct server_conn {
+    int fd;
+    struct wcam_addr from, local;
+    uint8_t *in;
+    size_t in_n, in_cap;
+    uint8_t *out; /* the response under way; NULL: none */
+    size_t out_n, out_at;
+    bool close, continued; /* continued: 100 was sent */
+    int64_t deadline;
+};
+
+struct server {
+    struct site site;
+    struct net net;
+    struct source *source[BASE_STREAMS];
+    struct server_conn conn[SERVER_CONNS];
+    int conns;
+    bool sockets;
+    volatile sig_atomic_t stop;
+    struct http_req req;
+    uint8_t body[SERVER_BODY], page[SERVER_OUT];
+    uint64_t told_joined;
+    int64_t told; /* when the streams' states were last looked at for the log */
+    const char *told_reason[BASE_STREAMS];
+    struct wcam_config config; /* the callbacks; its strings are not kept */
+};
+
+static void server_log(const struct server *s, enum wcam_log_level level, const char *format, ...) {
+    char line[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    if (s->config.log) s->config.log(s->config.user_data, level, line);
+}
+
+static void server_drop(struct server *s, struct server_conn *c) {
+    close(c->fd);
+    free(c->in);
+    free(c->out);
+    *c = s->conn[--s->conns];
+}
+
+/* Puts the response behind the connection's output. false: no memory. */
+static bool server_respond(struct server_conn *c, struct http_resp *r) {
+    size_t cap = 1024 + HTTP_EXTRA + r->body.n;
+    uint8_t *p = malloc(cap);
+    struct wr w = bytes_wr(p, cap);
+    r->close = c->close;
+    if (!p || !http_finish(r, &w)) {
+        free(p);
+        return false;
+    }
+    c->out = p;
+    c->out_n = w.n;
+    c->out_at = 0;
+    return true;
+}
+
+static bool server_refuse(struct server *s, struct server_conn *c, int status, const char *why, enum drop d) {
+    struct http_resp r;
+    http_respond(&r, s->page, sizeof s->page);
+    http_problem(&r, status, why);
+    s->site.drops[d]++;
+    c->close = true;
+    return server_respond(c, &r);
+}
+
+/* The viewers' storage comes from here and goes back here. */
+static void server_reserve_viewer(struct server *s) {
+    struct lobby *l = &s->site.lobby;
+    int empty = -1;
+    for (int i = 0; i < l->max; i++) {
+        if (l->slot[i] && l->slot[i]->state == VIEWER_FREE) return;
+        if (!l->slot[i] && empty < 0) empty = i;
+    }
+    if (empty < 0) return;
+    l->slot[empty] = calloc(1, sizeof(struct viewer));
+}
+
+static void server_reap_viewers(struct server *s) {
+    struct lobby *l = &s->site.lobby;
+    for (int i = 0; i < l->max; i++) {
+        struct viewer *v = l->slot[i];
+        if (!v || (v->state != VIEWER_CLOSED && v->state != VIEWER_FREE)) continue;
+        if (v->state == VIEWER_CLOSED)
+            server_log(s, WCAM_LOG_INFO, "%s: a viewer left after %lld s: %s (%d watching)", v->media->name,
+                       (long long)((v->closed - v->joined) / BASE_S), v->why, l->count);
+        free(v);
+        l->slot[i] = NULL;
+    }
+}
+
+/* Once a second: what became of the streams and who came, in words. */
+static void server_tell(struct server *s, int64_t now) {
+    if (now - s->told < BASE_S) return;
+    s->told = now;
+    for (int i = 0; i < s->site.streams; i++) {
+        const struct media *m = s->site.stream[i];
+        const char *reason = media_reason(m);
+        if (reason == s->told_reason[i]) continue;
+        s->told_reason[i] = reason;
+        if (*reason)
+            server_log(s, WCAM_LOG_INFO, "%s: %s", m->name, reason);
+        else
+            server_log(s, WCAM_LOG_INFO, "%s: live, %s, %dx%d", m->name, media_codec(m), m->sps->width,
+                       m->sps->height);
+    }
+    if (s->site.lobby.joined != s->told_joined)
+        server_log(s, WCAM_LOG_INFO, "%d watching, %llu came since the start", s->site.lobby.count,
+                   (unsigned long long)s->site.lobby.joined);
+    s->told_joined = s->site.lobby.joined;
+}
+
+/* One complete request at the front of c->in: its head in s->req, its body. */
+static bool server_request(struct server *s, struct server_conn *c, struct span body, int64_t now) {
+    struct http_resp r;
+    struct route t = {&s->site, &s->req, body, c->from, c->local, now};
+    http_respond(&r, s->page, sizeof s->page);
+    server_reserve_viewer(s);
+    route_serve(&t, &r);
+    c->close = !s->req.keep_alive;
+    return server_respond(c, &r);
+}
+
+/* RFC 9110 10.1.1: a client that waits for it gets 100 before its body. The few bytes fit any socket buffer. */
+static void server_continue(struct server_conn *c) {
+    static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
+    if (c->continued) return;
+    c->continued = send(c->fd, line, sizeof line - 1, MSG_NOSIGNAL) == (ssize_t)sizeof line - 1;
+}
+
+/* Serves the next complete request: then c->out holds the response. false: the connection is to be dropped. */
+static bool server_serve(struct server *s, struct server_conn *c, int64_t now) {
+    struct span in = base_span(c->in, c->in_n);
+    struct http_req *q = &s->req;
+    if (c->out || !c->in_n) return true;
+    int head = http_read(in, q);
+    if (head < 0) return server_refuse(s, c, q->status, q->why, DROP_HTTP_BAD);
+    if (!head) return true;
+    struct span rest = base_span(in.p + head, in.n - (size_t)head), body = base_span(rest.p, (size_t)q->length);
+    if (q->length > SERVER_BODY) return server_refuse(s, c, 413, "The body is larger than 64 KB.", DROP_HTTP_BAD);
+    size_t used = (size_t)q->length;
+    if (q->chunked) {
+        struct wr w = bytes_wr(s->body, sizeof s->body);
+        int n = http_unchunk(rest, &w);
+        if (n < 0 && w.bad) return server_refuse(s, c, 413, "The body is larger than 64 KB.", DROP_HTTP_BAD);
+        if (n < 0) return server_refuse(s, c, 400, "The chunked body is malformed.", DROP_HTTP_BAD);
+        body = bytes_written(&w);
+        used = n ? (size_t)n : rest.n + 1;
+    }
+    if (used > rest.n) {
+        if (q->expects) server_continue(c);
+        return true;
+    }
+    if (!server_request(s, c, body, now)) return false;
+    used += (size_t)head;
+    memmove(c->in, c->in + used, c->in_n - used);
+    c->in_n -= used;
+    c->continued = false;
+    c->deadline = now + SERVER_REQUEST;
+    return true;
+}
+
+static bool server_grow(struct server_conn *c) {
+    if (c->in_n < c->in_cap) return true;
+    size_t cap = c->in_cap ? c->in_cap * 2 : SERVER_IN_FIRST;
+    if (cap > SERVER_IN) cap = SERVER_IN;
+    uint8_t *p = cap > c->in_cap ? realloc(c->in, cap) : NULL;
+    if (!p) return false;
+    c->in = p;
+    c->in_cap = cap;
+    return true;
+}
+
+/* Reads what is there. false: closed by the peer, or more than any request may hold. */
+static bool server_read(struct server_conn *c, int64_t now) {
+    if (!server_grow(c)) return false;
+    ssize_t n = recv(c->fd, c->in + c->in_n, c->in_cap - c->in_n, 0);
+    if (n == 0) return false;
+    if (n < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+    if (!c->in_n) c->deadline = now + SERVER_REQUEST; /* for the whole request: drops feed no clock */
+    c->in_n += (size_t)n;
+    return true;
+}
+
+/* Writes what fits. false: broken, or all said and to be closed. */
+static bool server_write(struct server_conn *c, int64_t now) {
+    if (!c->out) return true;
+    ssize_t n = send(c->fd, c->out + c->out_at, c->out_n - c->out_at, MSG_NOSIGNAL);
+    if (n < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+    c->out_at += (size_t)n;
+    if (c->out_at < c->out_n) return true;
+    free(c->out);
+    c->out = NULL;
+    c->deadline = now + (c->in_n ? SERVER_REQUEST : SERVER_IDLE);
+    if (c->close) {
+        /* a reset would destroy an answer on its way when unread bytes are left: end our side, the peer ends its own */
+        shutdown(c->fd, SHUT_WR);
+        recv(c->fd, c->in, c->in_cap, 0);
+    }
+    return !c->close;
+}
+
+static bool server_conn_tick(struct server *s, struct server_conn *c, short events, int64_t now) {
+    bool alive = true;
+    if (events & (POLLIN | POLLHUP | POLLERR) && !c->out) alive = server_read(c, now);
+    while (alive && (alive = server_serve(s, c, now)) && c->out) { /* pipelined requests, one after the other */
+        alive = server_write(c, now);
+        if (c->out) break;
+    }
+    if (!alive || now < c->deadline) return alive;
+    if (c->out || !c->in_n) return false;
+    /* RFC 9110 15.5.9 */
+    return server_refuse(s, c, 408, "The request took too long.", DROP_HTTP_SLOW) && server_write(c, now);
+}
+
+static void server_accept(struct server *s, int listener, int64_t now) {
+    for (int i = 0; i < SERVER_ACCEPTS; i++) {
+        struct sockaddr_storage peer;
+        socklen_t n = sizeof peer;
+        int fd = accept(listener, (struct sockaddr *)&peer, &n);
+        if (fd < 0) return;
+        struct server_conn *idle = NULL;
+        for (int k = 0; k < s->conns && s->conns == SERVER_CONNS; k++) {
+            struct server_conn *c = &s->conn[k];
+            if (!c->in_n && !c->out && (!idle || c->deadline < idle->deadline)) idle = c;
+        }
+        if (idle) server_drop(s, idle);
+        if (s->conns == SERVER_CONNS || !net_prepare(fd)) {
+            s->site.drops[DROP_HTTP_FULL]++;
+            close(fd);
+            continue;
+        }
+        struct server_conn *c = &s->conn[s->conns++];
+        *c = (struct server_conn){
+            .fd = fd, .from = net_from_os((struct sockaddr *)&peer), .deadline = now + SERVER_IDLE};
+        n = sizeof peer;
+        if (!getsockname(fd, (struct sockaddr *)&peer, &n)) c->local = net_from_os((struct sockaddr *)&peer);
+        net_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+    }
+}
+
+static void server_udp(struct server *s, int fd, int64_t now) {
+    uint8_t datagram[BASE_DATAGRAM_IN + 1];
+    struct path path;
+    for (int i = 0; i < SERVER_DATAGRAMS; i++) {
+        int n = net_receive(fd, datagram, sizeof datagram, &path);
+        if (n < 0) return;
+        if (path.local.family) path.local.port = s->net.port;
+        viewer_input(&s->site.lobby, &path, datagram, (size_t)n, now);
+    }
+}
+
+/* Sources, then viewers: what is due. Returns when to call again. */
+static int64_t server_tick(struct server *s, int64_t now) {
+    struct lobby *l = &s->site.lobby;
+    int64_t next = BASE_NEVER;
+    for (int i = 0; i < s->site.streams; i++) {
+        struct source *source = s->source[i];
+        next = base_min(next, source_tick(source, now));
+        if (source->kind != SOURCE_PUSH || !source->media.want_key) continue;
+        source->media.want_key = false;
+        if (s->config.keyframe) s->config.keyframe(s->config.user_data, i);
+    }
+    bool closed = false;
+    for (int i = 0; i < l->max; i++) {
+        if (!l->slot[i]) continue;
+        next = base_min(next, viewer_tick(l->slot[i], now));
+        closed = closed || l->slot[i]->state == VIEWER_CLOSED;
+    }
+    if (closed) server_reap_viewers(s);
+    server_tell(s, now);
+    return next;
+}
+
+/* The descriptors to wait for, in a fixed order: wake, UDP, TCP, connections. */
+static int server_watch(const struct server *s, struct pollfd *fds) {
+    int n = 0;
+    const int fixed[] = {s->net.wake[0], s->net.udp[0], s->net.udp[1], s->net.tcp[0], s->net.tcp[1]};
+    for (int i = 0; i < 5; i++) fds[n++] = (struct pollfd){fixed[i], POLLIN, 0};
+    for (int i = 0; i < s->conns; i++)
+        fds[n++] = (struct pollfd){s->conn[i].fd, (short)(s->conn[i].out ? POLLOUT : POLLIN), 0};
+    return n;
+}
+
+static void server_handle(struct server *s, const struct pollfd *fds, int n, int64_t now) {
+    uint8_t sink[64];
+    if (fds[0].revents)
+        while (read(s->net.wake[0], sink, sizeof sink) > 0) continue;
+    for (int i = 0; i < 2; i++)
+        if (fds[1 + i].revents) server_udp(s, s->net.udp[i], now);
+    for (int i = n - 1; i >= 5; i--) /* downwards: a dropped one is replaced by the last */
+        if (!server_conn_tick(s, &s->conn[i - 5], fds[i].revents, now)) server_drop(s, &s->conn[i - 5]);
+    for (int i = 0; i < 2; i++)
+        if (fds[3 + i].revents) server_accept(s, s->net.tcp[i], now);
+}
+
+static int64_t server_deadline(const struct server *s, int64_t next) {
+    for (int i = 0; i < s->conns; i++) next = base_min(next, s->conn[i].deadline);
+    return next;
+}
+
+/* One round: wait at most wait_us, serve. Returns the microseconds until the next must come, -1 on errors. */
+static int64_t server_round(struct server *s, int64_t wait_us) {
+    struct pollfd fds[5 + SERVER_CONNS];
+    int64_t now = net_now(), next = server_deadline(s, server_tick(s, now));
+    net_flush(&s->net);
+    int n = server_watch(s, fds);
+    int64_t wait = base_max(0, base_min(wait_us, base_min(next - now, 1000 * BASE_S)));
+    if (poll(fds, (nfds_t)n, (int)((wait + BASE_MS - 1) / BASE_MS)) < 0 && errno != EINTR) return -1;
+    now = net_now();
+    server_handle(s, fds, n, now);
+    next = server_deadline(s, server_tick(s, now));
+    net_flush(&s->net);
+    return base_max(0, next - now);
+}
+
+/* ==== 24 wcam ===============================================================
+ * The C API; webrtc_cam.h is its manual.
+ * world; uses base, bytes, text, crypt, dtls, media, viewer, guard, route, net, source, server
+ */
+enum wcam_defaults { WCAM_PORT = 8080, WCAM_VIEWERS = 64, WCAM_VIEWERS_MAX = 4096 };
+
+struct wcam {
+    struct server server;
+    size_t history;
+    char url[96], why[320];
+};
+
+static int wcam_fail(wcam *w, int error, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    vsnprintf(w->why, sizeof w->why, format, args);
+    va_end(args);
+    return error;
+}
+
+static void wcam_emit(void *to, const struct path *path, const uint8_t *p, size_t n) {
+    const struct wcam_config *c = &((struct server *)to)->config;
+    if (c->send) c->send(c->user_data, &path->remote, p, n);
+}
+
+/* "[ADDR:]PORT"; a bare port means loopback, an empty address everything. */
+static bool wcam_listen_address(const char *text, struct wcam_addr *a) {
+    struct span s = text_of(text), host = {NULL, 0}, port = s;
+    uint64_t number;
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] == ':') host = base_span(s.p, i), port = base_span(s.p + i + 1, s.n - i - 1);
+    if (!text_uint(port, 65535, &number)) return false;
+    if (host.n > 1 && host.p[0] == '[' && host.p[host.n - 1] == ']') host = base_span(host.p + 1, host.n - 2);
+    if (!host.p || text_is(host, "localhost"))
+        text_ip(text_of("127.0.0.1"), a);
+    else if (!host.n)
+        text_ip(text_of("::"), a);
+    else if (!text_ip(host, a))
+        return false;
+    a->port = (uint16_t)number;
+    return true;
+}
+
+static bool wcam_copy_list(const char *const *from, char to[][GUARD_TEXT], int *count) {
+    for (; from && *from; from++) {
+        if (*count == GUARD_LIST || strlen(*from) >= GUARD_TEXT) return false;
+        text_copy(to[(*count)++], GUARD_TEXT, text_of(*from));
+    }
+    return true;
+}
+
+static int wcam_configure_guard(wcam *w, const struct wcam_config *c) {
+    struct guard *g = &w->server.site.guard;
+    const char *token = c->token ? c->token : "", *user = c->user ? c->user : "";
+    if ((c->token && !*token) || strlen(token) >= GUARD_TEXT)
+        return wcam_fail(w, WCAM_EINVAL, "the token must have 1 to %d characters", GUARD_TEXT - 1);
+    if ((c->user && (!strchr(user, ':') || user[0] == ':')) || strlen(user) >= GUARD_TEXT)
+        return wcam_fail(w, WCAM_EINVAL, "the user must be NAME:PASSWORD, at most %d characters", GUARD_TEXT - 1);
+    text_copy(g->token, sizeof g->token, text_of(token));
+    text_copy(g->user, sizeof g->user, text_of(user));
+    if (!wcam_copy_list(c->hosts, g->host, &g->hosts) || !wcam_copy_list(c->origins, g->origin, &g->origins))
+        return wcam_fail(w, WCAM_EINVAL, "at most %d hosts and origins of %d characters", GUARD_LIST,
+                         GUARD_TEXT - 1);
+    return 0;
+}
+
+/* The addresses for candidates: public ones, then the interfaces' own as far as the socket listens there. */
+static int wcam_find_candidates(wcam *w, const struct wcam_config *c, const struct wcam_addr *listen) {
+    struct site *s = &w->server.site;
+    struct wcam_addr own[BASE_CANDIDATES];
+    for (const char *const *ip = c->public_ips; ip && *ip; ip++) {
+        struct wcam_addr a;
+        if (!text_ip(text_of(*ip), &a)) return wcam_fail(w, WCAM_EINVAL, "'%s' is not an IP address", *ip);
+        if (s->candidates < BASE_CANDIDATES) s->candidate[s->candidates++] = a;
+    }
+    int n = base_addr_any(listen) || base_addr_loopback(listen) ? net_interfaces(own, BASE_CANDIDATES) : 0;
+    for (int i = 0; i < n && s->candidates < BASE_CANDIDATES; i++)
+        if (w->server.net.udp[own[i].family == 6] >= 0) s->candidate[s->candidates++] = own[i];
+    for (int i = 0; i < s->candidates; i++) s->candidate[i].port = w->server.net.port;
+    return 0;
+}
+
+static int wcam_open_sockets(wcam *w, const struct wcam_config *c) {
+    const char *listen = c->listen ? c->listen : "127.0.0.1:8080";
+    struct server *s = &w->server;
+    struct wcam_addr a;
+    if (!wcam_listen_address(listen, &a))
+        return wcam_fail(w, WCAM_EINVAL, "'%s' is not an address to listen on: use PORT, ADDR:PORT or [IPv6]:PORT",
+                         listen);
+    if (!base_addr_loopback(&a) && !c->token && !c->user && !c->open)
+        return wcam_fail(w, WCAM_EINVAL,
+                         "listening beyond this machine needs --user NAME:PASSWORD or --token TOKEN, or --open "
+                         "to let everybody watch");
+    if (net_open(&s->net, a))
+        return wcam_fail(w, WCAM_ESYSTEM, "cannot listen on port %u: %s%s", a.port, strerror(errno),
+                         errno == EADDRINUSE ? " (choose another with --listen)" : "");
+    s->sockets = true;
+    struct wr url = bytes_wr(w->url, sizeof w->url - 1);
+    bool local = base_addr_any(&a) || base_addr_loopback(&a);
+    text_put(&url, a.family == 6 && !local ? "http://[" : "http://");
+    if (local)
+        text_put(&url, "localhost");
+    else
+        text_put_ip(&url, &a);
+    text_putf(&url, "%s:%u/", a.family == 6 && !local ? "]" : "", s->net.port);
+    return wcam_find_candidates(w, c, &a);
+}
+
+static int wcam_open(wcam *w, const struct wcam_config *c) {
+    struct server *s = &w->server;
+    struct site *site = &s->site;
+    int max = c->max_viewers ? c->max_viewers : WCAM_VIEWERS;
+    w->history = c->history ? c->history : MEDIA_HISTORY;
+    if (max < 1 || max > WCAM_VIEWERS_MAX)
+        return wcam_fail(w, WCAM_EINVAL, "the number of viewers must be 1 to %d", WCAM_VIEWERS_MAX);
+    if (w->history < MEDIA_HISTORY_MIN || w->history > UINT32_MAX / 2)
+        return wcam_fail(w, WCAM_EINVAL, "the history must have 64 KiB to 2 GiB");
+    int rc = wcam_configure_guard(w, c);
+    if (rc) return rc;
+    if (crypt_open(&site->crypt) || dtls_home_open(&site->dtls, &site->crypt) || srtp_init() != srtp_err_status_ok)
+        return wcam_fail(w, WCAM_ECRYPTO, "mbedTLS or libsrtp2 could not be started");
+    site->lobby = (struct lobby){.max = max,
+                                 .crypt = &site->crypt,
+                                 .dtls = &site->dtls,
+                                 .drops = site->drops,
+                                 .out = {wcam_emit, s},
+                                 .slot = calloc((size_t)max, sizeof(struct viewer *))};
+    if (!site->lobby.slot) return wcam_fail(w, WCAM_ENOMEM, "out of memory");
+    if (c->listen && !*c->listen) return 0;
+    site->born = net_now();
+    site->lobby.wall = net_wall() - net_now();
+    site->lobby.out = (struct emit){net_send, &s->net};
+    rc = wcam_open_sockets(w, c);
+    guard_start(&site->guard, &site->crypt, s->net.port);
+    return rc;
+}
+
+int wcam_create(const struct wcam_config *config, wcam **out) {
+    static const struct wcam_config defaults;
+    wcam *w = *out = calloc(1, sizeof *w);
+    if (!w) return WCAM_ENOMEM;
+    w->server.config = config ? *config : defaults;
+    net_init(&w->server.net, w->server.site.drops);
+    return wcam_open(w, &w->server.config);
+}
+
+void wcam_destroy(wcam *w) {
+    if (!w) return;
+    struct server *s = &w->server;
+    int64_t now = s->sockets ? net_now() : 0;
+    for (int i = 0; i < s->site.lobby.max && s->site.lobby.slot; i++)
+        if (s->site.lobby.slot[i]) viewer_close(s->site.lobby.slot[i], "the server stops", now);
+    if (s->sockets) net_flush(&s->net);
+    if (s->site.lobby.slot) server_reap_viewers(s);
+    while (s->conns) server_drop(s, &s->conn[0]);
+    net_close(&s->net);
+    for (int i = 0; i < s->site.streams; i++) source_close(s->source[i]);
+    if (s->site.dtls.crypt) dtls_home_close(&s->site.dtls);
+    crypt_close(&s->site.crypt);
+    free(s->site.lobby.slot);
+    crypt_wipe(w, sizeof *w);
+    free(w);
+}
+
+int wcam_add(wcam *w, const char *name, const char *source, double fps) {
+    static const char *const reserved[] = {"api", "metrics", "healthz", "hub"};
+    struct site *site = &w->server.site;
+    struct span sub = text_of(name), camera = text_cut(&sub, '/');
+    if (!text_name(camera) || (strchr(name, '/') && !text_name(sub)))
+        return wcam_fail(w, WCAM_EINVAL, "'%s' is not a camera name: up to 32 of A-Z a-z 0-9 _ -", name);
+    for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
+        if (text_is(camera, reserved[i])) return wcam_fail(w, WCAM_EINVAL, "'%s' is a reserved name", reserved[i]);
+    if (route_stream(site, camera, sub)) return wcam_fail(w, WCAM_EINVAL, "there are two cameras named '%s'", name);
+    if (site->streams == BASE_STREAMS) return wcam_fail(w, WCAM_EFULL, "more than %d streams", BASE_STREAMS);
+    struct source *s = source_open(source, fps, w->history, site->drops, w->why, sizeof w->why);
+    if (!s) return WCAM_ESYSTEM;
+    text_copy(s->media.name, sizeof s->media.name, camera);
+    text_copy(s->media.sub, sizeof s->media.sub, sub);
+    w->server.source[site->streams] = s;
+    site->stream[site->streams] = &s->media;
+    return site->streams++;
+}
+
+static struct source *wcam_source(wcam *w, int stream) {
+    return stream >= 0 && stream < w->server.site.streams ? w->server.source[stream] : NULL;
+}
+
+int wcam_push(wcam *w, int stream, const void *unit, size_t n, int64_t pts_us) {
+    struct source *s = wcam_source(w, stream);
+    if (!s || s->kind != SOURCE_PUSH)
+        return wcam_fail(w, WCAM_EGONE, "stream %d is not one that is pushed", stream);
+    if (n > BASE_AU) {
+        w->server.site.drops[DROP_H264_LARGE]++;
+        return wcam_fail(w, WCAM_EFULL, "the access unit is larger than 4 MiB");
+    }
+    int64_t now = w->server.sockets ? net_now() : w->server.site.born;
+    if (!source_push(s, base_span(unit, n), pts_us, now))
+        return wcam_fail(w, WCAM_EINVAL, "there is no start code (Annex B) in the access unit");
+    return 0;
+}
+
+int wcam_run(wcam *w) {
+    while (!w->server.stop)
+        if (server_round(&w->server, BASE_NEVER) < 0)
+            return wcam_fail(w, WCAM_ESYSTEM, "poll: %s", strerror(errno));
+    w->server.stop = 0;
+    return 0;
+}
+
+void wcam_stop(wcam *w) {
+    w->server.stop = 1;
+    net_wake(&w->server.net);
+}
+
+int wcam_service(wcam *w, int wait_ms) {
+    int64_t next = server_round(&w->server, wait_ms * BASE_MS);
+    if (next < 0) return wcam_fail(w, WCAM_ESYSTEM, "poll: %s", strerror(errno));
+    return (int)base_min((next + BASE_MS - 1) / BASE_MS, INT_MAX);
+}
+
+int wcam_fds(wcam *w, int *fds, short *events, int cap) {
+    struct pollfd all[5 + SERVER_CONNS];
+    int n = server_watch(&w->server, all), used = 0;
+    for (int i = 0; i < n; i++) {
+        if (all[i].fd < 0) continue;
+        if (used < cap) fds[used] = all[i].fd, events[used] = all[i].events;
+        used++;
+    }
+    return used;
+}
+
+const char *wcam_url(const wcam *w) { return w->url; }
+
+int wcam_offer(wcam *w, int stream, const char *offer, size_t n, char *answer, size_t cap, char id[24]) {
+    struct source *s = wcam_source(w, stream);
+    struct site *site = &w->server.site;
+    struct viewer *v;
+    const char *why = "";
+    if (!s) return wcam_fail(w, WCAM_EGONE, "there is no stream %d", stream);
+    if (!cap) return wcam_fail(w, WCAM_EFULL, "no room for the answer");
+    struct wr out = bytes_wr(answer, cap - 1);
+    struct viewer_join join = {&s->media, base_span(offer, n), site->candidate, site->candidates};
+    server_reserve_viewer(&w->server);
+    int rc = viewer_answer(&site->lobby, &join, w->server.sockets ? net_now() : site->born, &out, &v, &why);
+    if (rc) return wcam_fail(w, rc, "%s", why);
+    answer[out.n] = 0;
+    text_copy(id, 24, text_of(v->id));
+    return 0;
+}
+
+int wcam_hang_up(wcam *w, const char *id) {
+    struct viewer *v = viewer_by_id(&w->server.site.lobby, text_of(id));
+    if (!v) return wcam_fail(w, WCAM_EGONE, "there is no such viewer");
+    viewer_close(v, "hung up", w->server.sockets ? net_now() : w->server.site.born);
+    return 0;
+}
+
+/* Without sockets site.born is the caller's clock as last seen. */
+void wcam_input(wcam *w, const struct wcam_addr *from, void *bytes, size_t n, int64_t now_us) {
+    struct path path = {*from, {0}};
+    w->server.site.born = now_us;
+    viewer_input(&w->server.site.lobby, &path, bytes, n, now_us);
+}
+
+int64_t wcam_tick(wcam *w, int64_t now_us, int64_t unix_us) {
+    w->server.site.born = now_us;
+    w->server.site.lobby.wall = unix_us - now_us;
+    return server_tick(&w->server, now_us);
+}
+
+void wcam_get_stats(const wcam *w, struct wcam_stats *out) {
+    const struct site *s = &w->server.site;
+    *out = (struct wcam_stats){s->streams, s->lobby.count, s->lobby.joined, s->lobby.packets, s->lobby.octets, 0};
+    for (int i = 0; i < DROP_COUNT; i++) out->dropped += s->drops[i];
+}
+
+const char *wcam_why(const wcam *w) { return w->why; }
+
+const char *wcam_strerror(int error) {
+    switch (error) {
+    case 0: return "no error";
+    case WCAM_EINVAL: return "an argument is not valid";
+    case WCAM_ENOMEM: return "out of memory";
+    case WCAM_ESYSTEM: return "the operating system refused";
+    case WCAM_ECRYPTO: return "mbedTLS or libsrtp2 refused";
+    case WCAM_EFULL: return "a limit is reached";
+    case WCAM_EOFFER: return "the SDP offer cannot be read";
+    case WCAM_EMEDIA: return "nothing in the offer can be served";
+    case WCAM_EGONE: return "there is no such stream or viewer";
+    default: return "unknown error";
+    }
+}
+
+/* ==== 25 main ===============================================================
+ * The command line. Exit status: 0 stopped by a signal, 1 run-time failure, 2 bad usage.
+ * world; uses base, text, guard, wcam
+ */
+#if defined(WCAM_MAIN)
+enum main_limits { MAIN_ARGS = 512, MAIN_FILE = 64 * 1024 };
+enum main_id {
+    MAIN_LISTEN,
+    MAIN_USER,
+    MAIN_TOKEN,
+    MAIN_OPEN,
+    MAIN_HOST,
+    MAIN_CORS,
+    MAIN_PUBLIC_IP,
+    MAIN_MAX_VIEWERS,
+    MAIN_FPS,
+    MAIN_LOG,
+    MAIN_VERSION,
+    MAIN_HELP
+};
+
+static const struct main_option {
+    enum main_id id;
+    const char *letter, *name, *value, *help;
+} main_options[] = {
+    {MAIN_LISTEN, "-l", "--listen", "[ADDR:]PORT", "HTTP and media on this port (127.0.0.1:8080)"},
+    {MAIN_USER, "", "--user", "NAME:PASSWORD", "let in only who knows these"},
+    {MAIN_TOKEN, "", "--token", "TOKEN", "let in who brings this token: Bearer, or ?token= on a page"},
+    {MAIN_OPEN, "", "--open", NULL, "let everybody in, also beyond this machine"},
+    {MAIN_HOST, "", "--host", "NAME", "a name by which browsers reach this server; repeatable"},
+    {MAIN_CORS, "", "--cors", "ORIGIN", "another page's origin that may use this server, or *; repeatable"},
+    {MAIN_PUBLIC_IP, "", "--public-ip", "ADDR", "this server's address in front of a NAT; repeatable"},
+    {MAIN_MAX_VIEWERS, "", "--max-viewers", "N", "viewers at once (64)"},
+    {MAIN_FPS, "", "--fps", "N", "frames per second of files, in place of what they say"},
+    {MAIN_LOG, "", "--log", "LEVEL", "error, info or debug (info)"},
+    {MAIN_VERSION, "", "--version", NULL, "print the version"},
+    {MAIN_HELP, "-h", "--help", NULL, "print this"},
+};
+
+struct main_args {
+    int argc;
+    char *argv[MAIN_ARGS];
+    int sources;
+    char *source[BASE_STREAMS];
+    struct wcam_config config;
+    const char *hosts[GUARD_LIST + 1], *origins[GUARD_LIST + 1], *public_ips[GUARD_LIST + 1];
+    double fps;
+    enum wcam_log_level level;
+    char *text; /* of the argument files, one after the other */
+    size_t text_n;
+};
+
+static wcam *main_instance; /* for the signal handler */
+
+static void main_signal(int number) {
+    (void)number;
+    if (main_instance) wcam_stop(main_instance);
+}
+
+static int main_bad(const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    fputs("webrtc_cam: ", stderr);
+    vfprintf(stderr, format, args);
+    fputs("\n", stderr);
+    va_end(args);
+    return 2;
+}
+
+static void main_help(void) {
+    puts(
+        "usage: webrtc_cam [options] [NAME[/STREAM]=]SOURCE ...\n\n"
+        "Shows H.264 cameras in browsers over WebRTC: start it and open the address it prints.\n"
+        "SOURCE is a path to an H.264 byte stream (Annex B), looped, or test:[WxH][@FPS][,gop=N] for the built-in\n"
+        "picture (default). @FILE reads further arguments from a file, one per line: keeps passwords out of ps.\n");
+    for (size_t i = 0; i < sizeof main_options / sizeof *main_options; i++) {
+        const struct main_option *o = &main_options[i];
+        char left[64];
+        snprintf(left, sizeof left, "%s%s%s %s", o->letter, *o->letter ? ", " : "    ", o->name,
+                 o->value ? o->value : "");
+        printf("  %-30s %s\n", left, o->help);
+    }
+}
+
+/* Takes the lines of an argument file as arguments; "--name value" on one line is two. */
+static int main_read_file(struct main_args *a, const char *path) {
+    FILE *f = fopen(path, "r");
+    if (!f) {
+        main_bad("cannot open '%s': %s", path, strerror(errno));
+        return 1;
+    }
+    char *text = a->text + a->text_n;
+    size_t n = fread(text, 1, MAIN_FILE - a->text_n - 1, f);
+    bool whole = fgetc(f) == EOF;
+    fclose(f);
+    if (!whole) return main_bad("'%s' is too long for an argument file", path);
+    text[n] = 0;
+    a->text_n += n + 1;
+    for (char *line = text, *next; line; line = next) {
+        next = strchr(line, '\n');
+        if (next) *next++ = 0;
+        while (text_blank((uint8_t)*line)) line++;
+        size_t end = strlen(line);
+        while (end && (line[end - 1] == '\r' || text_blank((uint8_t)line[end - 1]))) line[--end] = 0;
+        if (!end || *line == '#') continue;
+        char *value = *line == '-' ? strpbrk(line, " \t") : NULL;
+        if (value) *value++ = 0;
+        while (value && text_blank((uint8_t)*value)) value++;
+        if (a->argc + 2 >= MAIN_ARGS) return main_bad("too many arguments");
+        a->argv[a->argc++] = line;
+        if (value) a->argv[a->argc++] = value;
+    }
+    return 0;
+}
+
+static int main_gather(struct main_args *a, int argc, char **argv) {
+    for (int i = 1; i < argc; i++) {
+        int rc = 0;
+        if (a->argc + 2 >= MAIN_ARGS) return main_bad("too many arguments");
+        if (argv[i][0] == '@')
+            rc = main_read_file(a, argv[i] + 1);
+        else
+            a->argv[a->argc++] = argv[i];
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+static int main_add(const char **list, const char *value, const char *option) {
+    int n = 0;
+    while (list[n]) n++;
+    if (n == GUARD_LIST) return main_bad("%s may be given %d times", option, GUARD_LIST);
+    list[n] = value;
+    return 0;
+}
+
+static int main_number(const char *option, const char *value, uint64_t max, uint64_t *out) {
+    if (text_uint(text_of(value), max, out) && *out > 0) return 0;
+    return main_bad("%s takes a number from 1 to %llu, not '%s'", option, (unsigned long long)max, value);
+}
+
+/* A secret leaves the process list as soon as it has been read. */
+static const char *main_secret(struct main_args *a, char *value) {
+    size_t n = strlen(value) + 1;
+    if (n > MAIN_FILE - a->text_n) return value;
+    char *copy = memcpy(a->text + a->text_n, value, n);
+    a->text_n += n;
+    memset(value, '*', n - 1);
+    return copy;
+}
+
+static int main_option(struct main_args *a, const struct main_option *o, char *value) {
+    static const char *const levels[] = {"error", "info", "debug"};
+    uint64_t n = 0;
+    int rc = 0;
+    switch (o->id) {
+    case MAIN_LISTEN: a->config.listen = *value ? value : "-"; return 0;
+    case MAIN_USER: a->config.user = main_secret(a, value); return 0;
+    case MAIN_TOKEN: a->config.token = main_secret(a, value); return 0;
+    case MAIN_OPEN: a->config.open = 1; return 0;
+    case MAIN_HOST: return main_add(a->hosts, value, o->name);
+    case MAIN_CORS: return main_add(a->origins, value, o->name);
+    case MAIN_PUBLIC_IP: return main_add(a->public_ips, value, o->name);
+    case MAIN_MAX_VIEWERS:
+        rc = main_number(o->name, value, WCAM_VIEWERS_MAX, &n);
+        a->config.max_viewers = (int)n;
+        return rc;
+    case MAIN_FPS:
+        rc = main_number(o->name, value, 240, &n);
+        a->fps = (double)n;
+        return rc;
+    case MAIN_LOG:
+        for (int i = 0; i < 3; i++)
+            if (!strcmp(value, levels[i])) return a->level = (enum wcam_log_level)i, 0;
+        return main_bad("--log takes error, info or debug, not '%s'", value);
+    case MAIN_VERSION:
+    case MAIN_HELP: break; /* answered by main_parse */
+    }
+    return 0;
+}
+
+/* -1: --help or --version was answered. */
+static int main_parse(struct main_args *a) {
+    for (int i = 0; i < a->argc; i++) {
+        char *arg = a->argv[i], *equals = strchr(arg, '=');
+        const struct main_option *o = NULL;
+        if (arg[0] != '-' || !arg[1]) {
+            if (a->sources == BASE_STREAMS) return main_bad("more than %d sources", BASE_STREAMS);
+            a->source[a->sources++] = arg;
+            continue;
+        }
+        struct span name = base_span(arg, arg[1] == '-' && equals ? (size_t)(equals - arg) : strlen(arg));
+        for (size_t k = 0; k < sizeof main_options / sizeof *main_options; k++)
+            if (text_is(name, main_options[k].name) || text_is(name, main_options[k].letter)) o = &main_options[k];
+        if (!o) return main_bad("there is no option '%.*s': see --help", (int)name.n, arg);
+        if (o->id == MAIN_HELP) return main_help(), -1;
+        if (o->id == MAIN_VERSION) return puts("webrtc_cam " WCAM_VERSION), -1;
+        char *value = equals && arg[1] == '-' ? equals + 1 : o->value && i + 1 < a->argc ? a->argv[++i] : NULL;
+        if (o->value && !value) return main_bad("%s needs a value: %s", o->name, o->value);
+        if (!o->value && value) return main_bad("%s takes no value", o->name);
+        int rc = main_option(a, o, value);
+        if (rc) return rc;
+    }
+    return 0;
+}
+
+/* [NAME[/STREAM]=]SOURCE: what stands before the = is a name only if it can be one. */
+static int main_add_source(wcam *w, char *arg, int number, double fps) {
+    char made[BASE_NAME];
+    const char *name = made, *source = arg;
+    struct span rest = text_of(arg), left = text_cut(&rest, '='), sub = left, camera = text_cut(&sub, '/');
+    snprintf(made, sizeof made, number ? "cam%d" : "cam", number + 1);
+    if (left.n < strlen(arg) && text_name(camera) && (camera.n == left.n || text_name(sub))) {
+        arg[left.n] = 0;
+        name = arg;
+        source = arg + left.n + 1;
+    }
+    if (!*source) return main_bad("'%s=' names no source", name);
+    if (!strcmp(source, "-") || !strncmp(source, "rtsp://", 7) || !strncmp(source, "rtsps://", 8))
+        return main_bad("'%s': this version shows files and test: only", !strcmp(source, "-") ? "-" : "rtsp://...");
+    int rc = wcam_add(w, name, source, fps);
+    if (rc >= 0) return 0;
+    main_bad("%s", wcam_why(w));
+    return rc == WCAM_EINVAL || !strncmp(source, "test:", 5) ? 2 : 1;
+}
+
+static void main_log(void *level, enum wcam_log_level at, const char *line) {
+    if (at <= *(enum wcam_log_level *)level) fprintf(stderr, "webrtc_cam: %s\n", line);
+}
+
+static int main_serve(struct main_args *a) {
+    char pattern[] = "test:";
+    wcam *w;
+    a->config.log = main_log;
+    a->config.user_data = &a->level;
+    a->config.hosts = a->hosts;
+    a->config.origins = a->origins;
+    a->config.public_ips = a->public_ips;
+    int rc = wcam_create(&a->config, &w);
+    if (rc) {
+        main_bad("%s", w ? wcam_why(w) : wcam_strerror(rc));
+        wcam_destroy(w);
+        return rc == WCAM_EINVAL ? 2 : 1;
+    }
+    if (!a->sources) a->source[a->sources++] = pattern;
+    for (int i = 0; i < a->sources && !rc; i++) rc = main_add_source(w, a->source[i], i, a->fps);
+    if (!rc) {
+        main_instance = w;
+        signal(SIGINT, main_signal);
+        signal(SIGTERM, main_signal);
+        signal(SIGPIPE, SIG_IGN);
+        if (a->level >= WCAM_LOG_INFO) fprintf(stderr, "webrtc_cam: open %s\n", wcam_url(w));
+        rc = wcam_run(w) ? 1 : 0;
+        if (rc) main_bad("%s", wcam_why(w));
+        main_instance = NULL;
+    }
+    wcam_destroy(w);
+    return rc;
+}
+
+int main(int argc, char **argv) {
+    struct main_args *a = calloc(1, sizeof *a);
+    char *text = malloc(MAIN_FILE);
+    if (!a || !text) return main_bad("out of memory"), 1;
+    a->level = WCAM_LOG_INFO;
+    a->text = text;
+    int rc = main_gather(a, argc, argv);
+    if (!rc) rc = main_parse(a);
+    rc = rc < 0 ? 0 : rc ? rc : main_serve(a);
+    free(text);
+    free(a);
+    return rc;
+}
+#endif
