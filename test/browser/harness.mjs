@@ -55,7 +55,7 @@ export function start(path, args, ready, deadline = 20000) {
       const match = ready.exec(log);
       if (match) {
         clearTimeout(late);
-        done({ match, stop, signal: name => child.kill(name), log: () => log });
+        done({ match, stop, pid: child.pid, signal: name => child.kill(name), log: () => log });
       }
     });
     ended.then(() => {

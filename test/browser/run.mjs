@@ -1,6 +1,7 @@
 // Browser tests of webrtc_cam: `node run.mjs [WORD ...]` runs those whose name has one of the words, or all.
 // Lines `# ` are measurements: reported, never judged. Needs Chromium, ffmpeg for the made file, and the binary (WCAM_BIN).
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { firefox } from './firefox.mjs';
@@ -94,6 +95,30 @@ test('another stream of a camera by ?stream=', () => withServer(['cam=test:640x4
   withPage(server.url + '/cam?stream=sub', {}, async page => {
     await status(page, /^Live · 320×240/);
   })));
+
+// Viewers as bare connections in one page: what the server pays for each.
+const JOIN = async whep => {
+  const pc = new RTCPeerConnection();
+  pc.addTransceiver('video', { direction: 'recvonly' });
+  const up = new Promise(ok => { pc.onconnectionstatechange = () => pc.connectionState === 'connected' && ok(); });
+  await pc.setLocalDescription();
+  const r = await fetch(whep, {
+    method: 'POST', headers: { 'Content-Type': 'application/sdp' }, body: pc.localDescription.sdp,
+  });
+  await pc.setRemoteDescription({ type: 'answer', sdp: await r.text() });
+  await up;
+};
+
+test('memory: idle and per viewer', () => withServer(['test:'], server => withPage(server.url, {}, async page => {
+  const rss = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${server.pid}/status`, 'utf8'))[1]);
+  await live(page);
+  await page.evaluate(JOIN, '/cam/whep');
+  const one = rss(), more = 16;
+  for (let i = 0; i < more; i++) await page.evaluate(JOIN, '/cam/whep');
+  await until(server.viewers, n => n === more + 2, 10000, 'viewers');
+  note(`RSS with two viewers ${one} kB; each of ${more} more: ${((rss() - one) / more).toFixed(1)} kB`);
+  check(rss() - one < more * 1000, 'a viewer costs more than 1 MB');
+})));
 
 test('two tabs, one leaves', () => withServer(['test:'], async server => {
   const one = await open(browser, server.url + '/cam');
