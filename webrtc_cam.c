@@ -3023,6 +3023,7 @@ struct media {
     size_t gop_bytes, gop_bytes_max;
 
     bool open, key, sliced; /* the access unit in work: begun, an IDR, something of it was stored */
+    bool fresh;             /* a parameter set came that viewers do not have yet */
     int64_t time;           /* of it */
     bool want_key;          /* a viewer needs an IDR: for the source to read and clear */
     int64_t asked;
@@ -3115,6 +3116,7 @@ static void media_append_sets(struct media *m) {
             if (!rtp_aggregate(&w, nal)) bytes_put(&w, nal.p, nal.n); /* H264_SET_MAX is below RTP_PAYLOAD */
         }
     if (w.n) media_commit(m, &w);
+    m->fresh = false;
 }
 
 /* A GOP begins. When the last ones were small, the history starts over at its front: memory that is never touched is
@@ -3140,7 +3142,10 @@ static void media_slice(struct media *m, struct span nal) {
     m->b_frames = m->b_frames || s.type == 1;
     if (!m->sliced) {
         m->key = s.idr;
-        if (m->key) media_begin_gop(m);
+        if (m->key)
+            media_begin_gop(m);
+        else if (m->fresh && m->gop != MEDIA_NONE)
+            media_append_sets(m); /* a new PPS inside a GOP (7.4.1.2.1) */
     }
     if (m->gop == MEDIA_NONE)
         m->drops[DROP_H264_NO_IDR]++;
@@ -3181,11 +3186,12 @@ static void media_begin(struct media *m, int64_t time) {
     m->time = time;
 }
 
-/* A parameter set that changes in mid-stream makes the GOP so far useless to joiners. */
+/* An SPS that changes in mid-stream makes the GOP so far useless to joiners: an IDR must follow (7.4.1.2.1). */
 static void media_set(struct media *m, struct span nal) {
     enum h264_stored got = h264_store(&m->sets, nal);
     if (got == H264_REFUSED) m->drops[DROP_H264_PARAMETERS]++;
-    if (got == H264_NEW && m->frames) m->gop = MEDIA_NONE;
+    m->fresh = m->fresh || got == H264_NEW;
+    if (got == H264_NEW && h264_type(nal) == H264_SPS && m->frames) m->gop = MEDIA_NONE;
 }
 
 /* One NAL unit of the access unit that media_begin began. */
@@ -3287,6 +3293,7 @@ enum viewer_limits {
 };
 #define VIEWER_REFILL    (5 * BASE_MS) /* VIEWER_BURST per this: 52 Mbit/s */
 #define VIEWER_FRAME_GAP (8 * BASE_MS) /* between replayed frames: decoders queue few */
+#define VIEWER_PATIENCE  (5 * BASE_S)  /* with one that sends no check, when all places are taken */
 #define VIEWER_REPORT    (1 * BASE_S)  /* between sender reports */
 #define VIEWER_HANDSHAKE \
     (50 * BASE_S) /* from the answer to the keys, the longest wait for a first check included */
@@ -3387,11 +3394,18 @@ static void viewer_close(struct viewer *v, const char *why, int64_t now) {
     viewer_set(v, VIEWER_CLOSED);
 }
 
-/* An empty slot with storage, or NULL. */
-static struct viewer *viewer_vacancy(struct lobby *l) {
-    for (int i = 0; i < l->max; i++)
-        if (l->slot[i] && l->slot[i]->state == VIEWER_FREE) return l->slot[i]->slot = i, l->slot[i];
-    return NULL;
+/* An empty slot with storage, or NULL. When the house is full, who came before and never sent a check gives way:
+ * offers that nobody follows up must not lock others out. */
+static struct viewer *viewer_vacancy(struct lobby *l, int64_t now) {
+    struct viewer *idle = NULL;
+    for (int i = 0; i < l->max; i++) {
+        struct viewer *v = l->slot[i];
+        if (v && v->state == VIEWER_FREE) return v->slot = i, v;
+        if (v && v->state == VIEWER_CHECKING && (!idle || v->joined < idle->joined)) idle = v;
+    }
+    if (!idle || now - idle->joined < VIEWER_PATIENCE) return NULL;
+    viewer_close(idle, "it sent no check and its place was needed", now);
+    return idle;
 }
 
 static struct viewer *viewer_by_id(struct lobby *l, struct span id) {
@@ -3488,7 +3502,7 @@ static int viewer_answer(struct lobby *l, const struct viewer_join *j, int64_t n
     int chosen = sdp_choose(&offer, media_profile(m), why);
     if (chosen < 0) return WCAM_EMEDIA;
     const struct sdp_section *s = &offer.section[chosen];
-    struct viewer *v = viewer_vacancy(l);
+    struct viewer *v = viewer_vacancy(l, now);
     if (!v) return *why = "All viewers' places are taken.", WCAM_EFULL;
     int rc = viewer_open(v, l, s, m, now);
     struct sdp_answer a = {.section = chosen,
