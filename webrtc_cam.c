@@ -932,27 +932,25 @@ struct dtls {
 };
 
 /* RFC 5764 4.2: client key, server key, client salt, server salt from the exporter of RFC 5705. */
-static void dtls_derive(struct dtls *d, mbedtls_tls_prf_types prf, const uint8_t *master,
-                        const uint8_t *client_random, const uint8_t *server_random) {
+static void dtls_derive(struct dtls *d, mbedtls_tls_prf_types prf, const uint8_t *master, const uint8_t *client_random,
+                        const uint8_t *server_random) {
     uint8_t random[64];
     memcpy(random, client_random, 32);
     memcpy(random + 32, server_random, 32);
-    d->have_keys = !mbedtls_ssl_tls_prf(prf, master, 48, "EXTRACTOR-dtls_srtp", random, sizeof random, d->keys,
-                                        sizeof d->keys);
+    d->have_keys =
+        !mbedtls_ssl_tls_prf(prf, master, 48, "EXTRACTOR-dtls_srtp", random, sizeof random, d->keys, sizeof d->keys);
     crypt_wipe(random, sizeof random);
 }
 
 #if MBEDTLS_VERSION_MAJOR >= 3
 static void dtls_export(void *to, mbedtls_ssl_key_export_type type, const uint8_t *secret, size_t n,
-                        const uint8_t client_random[32], const uint8_t server_random[32],
-                        mbedtls_tls_prf_types prf) {
+                        const uint8_t client_random[32], const uint8_t server_random[32], mbedtls_tls_prf_types prf) {
     if (type == MBEDTLS_SSL_KEY_EXPORT_TLS12_MASTER_SECRET && n == 48)
         dtls_derive(to, prf, secret, client_random, server_random);
 }
 #else
 static int dtls_export(void *to, const uint8_t *master, const uint8_t *block, size_t mac, size_t key, size_t iv,
-                       const uint8_t client_random[32], const uint8_t server_random[32],
-                       mbedtls_tls_prf_types prf) {
+                       const uint8_t client_random[32], const uint8_t server_random[32], mbedtls_tls_prf_types prf) {
     struct dtls_home *home = to;
     (void)block, (void)mac, (void)key, (void)iv;
     dtls_derive(home->turn, prf, master, client_random, server_random);
@@ -1154,8 +1152,7 @@ static void dtls_step(struct dtls *d) {
         d->state = DTLS_CLOSED;
     else if (rc == MBEDTLS_ERR_SSL_TIMEOUT)
         dtls_fail(d, "the encryption handshake got no answer");
-    else if (rc && rc != MBEDTLS_ERR_SSL_WANT_READ && rc != MBEDTLS_ERR_SSL_WANT_WRITE &&
-             d->state == DTLS_HANDSHAKING)
+    else if (rc && rc != MBEDTLS_ERR_SSL_WANT_READ && rc != MBEDTLS_ERR_SSL_WANT_WRITE && d->state == DTLS_HANDSHAKING)
         dtls_fail(d, "the encryption handshake failed");
 }
 
@@ -1292,10 +1289,10 @@ static bool seal_make(srtp_t *to, srtp_ssrc_type_t direction, const uint8_t *key
 /* keys as RFC 5764 4.2 lays them out: client key, server key, client salt, server salt. */
 static bool seal_open(struct seal *s, const uint8_t keys[DTLS_KEYS], bool we_are_server) {
     const uint8_t *client_salt = keys + 32, *server_salt = keys + 46;
-    bool ok = seal_make(&s->out, ssrc_any_outbound, keys + (we_are_server ? 16 : 0),
-                        we_are_server ? server_salt : client_salt) &&
-              seal_make(&s->in, ssrc_any_inbound, keys + (we_are_server ? 0 : 16),
-                        we_are_server ? client_salt : server_salt);
+    bool ok =
+        seal_make(&s->out, ssrc_any_outbound, keys + (we_are_server ? 16 : 0),
+                  we_are_server ? server_salt : client_salt) &&
+        seal_make(&s->in, ssrc_any_inbound, keys + (we_are_server ? 0 : 16), we_are_server ? client_salt : server_salt);
     if (!ok) seal_close(s);
     return ok;
 }
@@ -1353,7 +1350,7 @@ struct sdp_section {
     struct span kind, protocol, format, mid; /* format: the first of the m= line, for a refusal */
     struct sdp_transport transport;
     enum sdp_direction direction;
-    bool offered, mux, rsize; /* offered: the port was not 0, or a=bundle-only says why it is (RFC 9143 6) */
+    bool offered, mux, rsize;         /* offered: the port was not 0, or a=bundle-only says why it is (RFC 9143 6) */
     int abs_send_time, playout_delay; /* header extension ids 1..14, 0: none */
     int codec_count;
     struct sdp_codec codec[SDP_CODECS];
@@ -1634,8 +1631,8 @@ static void sdp_put_candidates(struct wr *w, const struct sdp_answer *a) {
 
 static void sdp_put_codec(struct wr *w, const struct sdp_codec *c) {
     text_putf(w, "a=rtpmap:%u H264/90000\r\n", c->pt);
-    text_putf(w, "a=fmtp:%u level-asymmetry-allowed=1;packetization-mode=%u;profile-level-id=%06x\r\n", c->pt,
-              c->mode, (unsigned)c->profile);
+    text_putf(w, "a=fmtp:%u level-asymmetry-allowed=1;packetization-mode=%u;profile-level-id=%06x\r\n", c->pt, c->mode,
+              (unsigned)c->profile);
     if (c->feedback & SDP_PLI) text_putf(w, "a=rtcp-fb:%u nack pli\r\n", c->pt);
     if (c->feedback & SDP_FIR) text_putf(w, "a=rtcp-fb:%u ccm fir\r\n", c->pt);
     if (c->feedback & SDP_REMB) text_putf(w, "a=rtcp-fb:%u goog-remb\r\n", c->pt);
@@ -1651,11 +1648,9 @@ static void sdp_put_video(struct wr *w, const struct sdp_section *s, const struc
     text_putf(w, "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\na=ice-options:trickle ice2\r\n", a->ufrag, a->pwd);
     text_putf(w, "a=fingerprint:sha-256 %s\r\na=setup:%s\r\n", a->fingerprint, a->server ? "passive" : "active");
     if (s->abs_send_time)
-        text_putf(w, "a=extmap:%d http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time\r\n",
-                  s->abs_send_time);
+        text_putf(w, "a=extmap:%d http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time\r\n", s->abs_send_time);
     if (s->playout_delay)
-        text_putf(w, "a=extmap:%d http://www.webrtc.org/experiments/rtp-hdrext/playout-delay\r\n",
-                  s->playout_delay);
+        text_putf(w, "a=extmap:%d http://www.webrtc.org/experiments/rtp-hdrext/playout-delay\r\n", s->playout_delay);
     sdp_put_codec(w, a->codec);
     text_putf(w, "a=msid:%s %s-video\r\na=ssrc:%u cname:%s\r\n", a->name, a->name, (unsigned)a->ssrc, a->name);
     sdp_put_candidates(w, a);
@@ -2323,10 +2318,9 @@ static unsigned pattern_level_idc(const struct pattern *p) {
     static const struct {
         uint32_t idc, max_mbps, max_fs;
     } level[] = {
-        {20, 11880, 396},      {21, 19800, 792},    {22, 20250, 1620},    {30, 40500, 1620},
-        {31, 108000, 3600},    {32, 216000, 5120},  {40, 245760, 8192},   {42, 522240, 8704},
-        {50, 589824, 22080},   {51, 983040, 36864}, {52, 2073600, 36864}, {60, 4177920, 139264},
-        {61, 8355840, 139264},
+        {20, 11880, 396},     {21, 19800, 792},      {22, 20250, 1620},     {30, 40500, 1620},   {31, 108000, 3600},
+        {32, 216000, 5120},   {40, 245760, 8192},    {42, 522240, 8704},    {50, 589824, 22080}, {51, 983040, 36864},
+        {52, 2073600, 36864}, {60, 4177920, 139264}, {61, 8355840, 139264},
     };
     uint32_t fs = p->mbw * p->mbh, side = p->mbw > p->mbh ? p->mbw : p->mbh;
     size_t i = 0;
@@ -2805,8 +2799,7 @@ static int http_request_line(struct http_req *q, struct span line) {
     if (!http_token(q->method)) return http_bad(q, 400, "the request line has no method");
     if (!q->target.n) return http_bad(q, 400, "the request line has no target");
     for (size_t i = 0; i < q->target.n; i++)
-        if (q->target.p[i] <= ' ' || q->target.p[i] == 127)
-            return http_bad(q, 400, "control character in the target");
+        if (q->target.p[i] <= ' ' || q->target.p[i] == 127) return http_bad(q, 400, "control character in the target");
     if (!text_after(&line, "HTTP/") || line.n != 3 || line.p[1] != '.' || line.p[0] < '0' || line.p[0] > '9' ||
         line.p[2] < '0' || line.p[2] > '9')
         return http_bad(q, 400, "the request line does not end in an HTTP version");
@@ -2868,16 +2861,14 @@ static int http_read(struct span in, struct http_req *q) {
         const uint8_t *lf = in.n ? memchr(in.p, '\n', in.n) : NULL;
         size_t used = (size_t)((lf ? lf + 1 : in.p + in.n) - all.p);
         if (used > HTTP_HEAD)
-            return http_bad(q, first ? 414 : 431,
-                            first ? "the request line is too long" : "the headers are too long");
+            return http_bad(q, first ? 414 : 431, first ? "the request line is too long" : "the headers are too long");
         if (!lf) return 0;
         struct span line = base_span(in.p, (size_t)(lf - in.p));
         in = base_span(lf + 1, (size_t)(in.p + in.n - lf - 1));
         if (!line.n || line.p[line.n - 1] != '\r') return http_bad(q, 400, "a line does not end in CR LF");
         line.n--;
         if (!line.n && !first) {
-            q->keep_alive =
-                q->minor ? !http_has(q, "connection", "close") : http_has(q, "connection", "keep-alive");
+            q->keep_alive = q->minor ? !http_has(q, "connection", "close") : http_has(q, "connection", "keep-alive");
             q->expects = q->minor && text_like(http_header(q, "expect"), "100-continue");
             return http_framing(q) ? -1 : (int)used;
         }
@@ -3040,8 +3031,7 @@ struct media {
     char trouble[160]; /* the source's own words when it has none to give */
 };
 
-static void media_start(struct media *m, uint8_t *bytes, size_t cap, struct media_packet *packets,
-                        uint64_t *drops) {
+static void media_start(struct media *m, uint8_t *bytes, size_t cap, struct media_packet *packets, uint64_t *drops) {
     m->bytes = bytes;
     m->cap = cap;
     m->packet = packets;
@@ -3060,8 +3050,7 @@ static bool media_joinable(const struct media *m) {
 
 /* Drops the oldest packets that lie in [from, to) of bytes[]. Behind the write position lie the oldest ones, in order. */
 static void media_evict(struct media *m, size_t from, size_t to) {
-    while (m->oldest < m->next && media_at(m, m->oldest)->at >= from && media_at(m, m->oldest)->at < to)
-        m->oldest++;
+    while (m->oldest < m->next && media_at(m, m->oldest)->at >= from && media_at(m, m->oldest)->at < to) m->oldest++;
 }
 
 static void media_rewind(struct media *m) {
@@ -3238,16 +3227,14 @@ static const char *media_reason(const struct media *m) {
     if (m->trouble[0]) return m->trouble;
     if (m->ended) return "The source has ended.";
     if (!m->seen) return "Nothing has come from the source yet.";
-    if (m->partitions)
-        return "The stream is H.264 Extended profile with data partitions, which no browser decodes.";
+    if (m->partitions) return "The stream is H.264 Extended profile with data partitions, which no browser decodes.";
     if (!m->sps) return "The stream carries no usable SPS and PPS, so no decoder can start.";
     if (m->sps->chroma_format != 1 || m->sps->bit_depth != 8)
         return "The stream is not 8-bit 4:2:0, which browsers do not decode over WebRTC.";
     if (m->b_frames)
         return "The stream has B-frames, which browsers do not play over WebRTC: encode without them (bframes=0).";
     if (m->gop == MEDIA_NONE) return "No keyframe (IDR) has come yet, and a viewer can only start at one.";
-    if (!media_joinable(m))
-        return "The keyframe interval is too long for the history: the next keyframe starts it.";
+    if (!media_joinable(m)) return "The keyframe interval is too long for the history: the next keyframe starts it.";
     return "";
 }
 
@@ -3295,8 +3282,7 @@ enum viewer_limits {
 #define VIEWER_FRAME_GAP (8 * BASE_MS) /* between replayed frames: decoders queue few */
 #define VIEWER_PATIENCE  (5 * BASE_S)  /* with one that sends no check, when all places are taken */
 #define VIEWER_REPORT    (1 * BASE_S)  /* between sender reports */
-#define VIEWER_HANDSHAKE \
-    (50 * BASE_S) /* from the answer to the keys, the longest wait for a first check included */
+#define VIEWER_HANDSHAKE (50 * BASE_S) /* from the answer to the keys, the longest wait for a first check included */
 
 enum viewer_state {
     VIEWER_FREE,
@@ -3351,9 +3337,7 @@ struct lobby {
     int64_t wall; /* Unix time minus the monotonic clock, microseconds */
 };
 
-static bool viewer_active(const struct viewer *v) {
-    return v && v->state > VIEWER_FREE && v->state < VIEWER_CLOSED;
-}
+static bool viewer_active(const struct viewer *v) { return v && v->state > VIEWER_FREE && v->state < VIEWER_CLOSED; }
 
 static void viewer_set(struct viewer *v, enum viewer_state state) { v->state = state; }
 
@@ -3377,8 +3361,7 @@ static void viewer_close(struct viewer *v, const char *why, int64_t now) {
     uint8_t packet[256];
     struct wr w = bytes_wr(packet, sizeof packet);
     if (!viewer_active(v)) return;
-    if (v->state >= VIEWER_WAITING &&
-        now - v->ice.heard < ICE_CONSENT) { /* RFC 7675 5.1: without consent, silence */
+    if (v->state >= VIEWER_WAITING && now - v->ice.heard < ICE_CONSENT) { /* RFC 7675 5.1: without consent, silence */
         rtcp_put_bye(&w, v->ssrc, v->media->name);
         viewer_send_rtcp(v, &w);
         dtls_close(&v->dtls, now);
@@ -3475,17 +3458,15 @@ static int viewer_open(struct viewer *v, struct lobby *l, const struct sdp_secti
     v->joined = v->ice.heard = now;
     viewer_name(v);
     text_copy(v->ice.peer_ufrag, sizeof v->ice.peer_ufrag, s->transport.ufrag);
-    if (!dtls_read_fingerprint(s->transport.fingerprint, &v->dtls.peer_hash, v->dtls.peer_print))
-        return WCAM_EOFFER;
+    if (!dtls_read_fingerprint(s->transport.fingerprint, &v->dtls.peer_hash, v->dtls.peer_print)) return WCAM_EOFFER;
     if (dtls_open(&v->dtls, l->dtls, sdp_we_serve(s), l->out)) return WCAM_ECRYPTO;
     const struct sdp_codec *codec = sdp_best(s, media_profile(media));
     v->pt = codec->pt;
     v->abs_send_time = s->abs_send_time;
     v->playout_delay = s->playout_delay;
     v->ssrc = crypt_random32(l->crypt) | 1;
-    v->clock_offset = crypt_random32(l->crypt); /* RFC 3550 5.1: the initial values are random */
-    v->seq =
-        (uint16_t)(crypt_random32(l->crypt) & 0x7fff); /* RFC 3711: below 2^15, so that a first loss is no wrap */
+    v->clock_offset = crypt_random32(l->crypt);             /* RFC 3550 5.1: the initial values are random */
+    v->seq = (uint16_t)(crypt_random32(l->crypt) & 0x7fff); /* RFC 3711: below 2^15, so that a first loss is no wrap */
     v->budget = VIEWER_BURST;
     v->paid = now;
     viewer_set(v, VIEWER_CHECKING);
@@ -3744,8 +3725,7 @@ static int64_t viewer_work(struct viewer *v, int64_t now) {
     if (v->state == VIEWER_SHAKING) viewer_keys(v, now);
     /* RFC 7675 5.1: without consent for 30 s, not one packet more */
     if (now - v->ice.heard >= ICE_CONSENT)
-        viewer_close(v, v->state == VIEWER_CHECKING ? "no check arrived: UDP may be blocked" : "consent expired",
-                     now);
+        viewer_close(v, v->state == VIEWER_CHECKING ? "no check arrived: UDP may be blocked" : "consent expired", now);
     if (v->state == VIEWER_SHAKING && now - v->joined >= VIEWER_HANDSHAKE)
         viewer_close(v, "the encryption handshake took too long", now);
     int64_t pump = viewer_pump(v, now);
@@ -4439,10 +4419,9 @@ static int route_candidates(const struct route *t, struct wcam_addr *out) {
 
 static void route_json_stream(struct wr *w, const struct site *s, const struct media *m) {
     int viewers = 0;
-    for (int i = 0; i < s->lobby.max; i++)
-        viewers += viewer_active(s->lobby.slot[i]) && s->lobby.slot[i]->media == m;
-    text_putf(w, "{\"name\":\"%s\",\"stream\":\"%s\",\"source\":\"%s\",\"state\":\"%s\",\"reason\":", m->name,
-              m->sub, m->kind, media_state(m));
+    for (int i = 0; i < s->lobby.max; i++) viewers += viewer_active(s->lobby.slot[i]) && s->lobby.slot[i]->media == m;
+    text_putf(w, "{\"name\":\"%s\",\"stream\":\"%s\",\"source\":\"%s\",\"state\":\"%s\",\"reason\":", m->name, m->sub,
+              m->kind, media_state(m));
     text_json(w, text_of(media_reason(m)));
     text_putf(w, ",\"codec\":\"%s\",\"width\":%d,\"height\":%d,\"fps\":%.2f,\"keyframe_interval_ms\":%d",
               media_codec(m), m->sps ? m->sps->width : 0, m->sps ? m->sps->height : 0, m->fps, m->key_interval_ms);
@@ -4453,8 +4432,7 @@ static void route_json_stream(struct wr *w, const struct site *s, const struct m
 }
 
 static void route_json_viewer(struct wr *w, const struct viewer *v, int64_t now) {
-    text_putf(w,
-              "{\"camera\":\"%s\",\"stream\":\"%s\",\"state\":\"%s\",\"seconds\":%lld,\"packets\":%u,\"octets\":%u",
+    text_putf(w, "{\"camera\":\"%s\",\"stream\":\"%s\",\"state\":\"%s\",\"seconds\":%lld,\"packets\":%u,\"octets\":%u",
               v->media->name, v->media->sub, viewer_state_name(v), (long long)((now - v->joined) / BASE_S),
               (unsigned)v->packets, (unsigned)v->octets);
     text_putf(w, ",\"lost\":%u,\"jitter_ms\":%.1f,\"rtt_ms\":%.1f,\"remb_kbps\":%llu,\"keyframe_requests\":%u}",
@@ -4474,8 +4452,7 @@ static void route_state(const struct route *t, struct http_resp *r) {
         route_json_stream(w, s, s->stream[i]);
     }
     text_putf(
-        w,
-        "],\n\"viewers\":%d,\"max_viewers\":%d,\"joined\":%llu,\"packets\":%llu,\"octets\":%llu,\"uptime_s\":%lld",
+        w, "],\n\"viewers\":%d,\"max_viewers\":%d,\"joined\":%llu,\"packets\":%llu,\"octets\":%llu,\"uptime_s\":%lld",
         s->lobby.count, s->lobby.max, (unsigned long long)s->lobby.joined, (unsigned long long)s->lobby.packets,
         (unsigned long long)s->lobby.octets, (long long)((t->now - s->born) / BASE_S));
     text_put(w, ",\n\"sessions\":[");
@@ -4700,13 +4677,9 @@ static struct wcam_addr net_from_os(const struct sockaddr *s) {
     return a;
 }
 
-static bool net_prepare(int fd) {
-    return fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0;
-}
+static bool net_prepare(int fd) { return fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0; }
 
-static void net_set(int fd, int level, int option, int value) {
-    setsockopt(fd, level, option, &value, sizeof value);
-}
+static void net_set(int fd, int level, int option, int value) { setsockopt(fd, level, option, &value, sizeof value); }
 
 /* A bound socket, or -1 and errno. */
 static int net_bind(const struct wcam_addr *a, int type) {
@@ -4716,8 +4689,7 @@ static int net_bind(const struct wcam_addr *a, int type) {
     if (fd < 0) return -1;
     if (a->family == 6) net_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     if (type == SOCK_STREAM) net_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    if (net_prepare(fd) && !bind(fd, (struct sockaddr *)&s, n) && (type != SOCK_STREAM || !listen(fd, 64)))
-        return fd;
+    if (net_prepare(fd) && !bind(fd, (struct sockaddr *)&s, n) && (type != SOCK_STREAM || !listen(fd, 64))) return fd;
     int why = errno;
     close(fd);
     errno = why;
@@ -4931,9 +4903,8 @@ static void net_flush(struct net *n) {
 /* Takes a datagram; it leaves with net_flush at the latest. */
 static void net_send(void *to, const struct path *path, const uint8_t *p, size_t size) {
     struct net *n = to;
-    bool fits = n->batch_n && n->segment && !n->batch_done && size <= n->batch_size &&
-                n->batch_n + size <= NET_BATCH && n->batch_n < n->batch_size * NET_SEGMENTS &&
-                base_path_same(path, &n->batch_path);
+    bool fits = n->batch_n && n->segment && !n->batch_done && size <= n->batch_size && n->batch_n + size <= NET_BATCH &&
+                n->batch_n < n->batch_size * NET_SEGMENTS && base_path_same(path, &n->batch_path);
     if (!fits) {
         net_flush(n);
         n->batch_path = *path;
@@ -5005,8 +4976,7 @@ static struct span source_read_nal(struct source *s) {
         uint8_t *p = h264_room(&s->split, &room);
         ssize_t n = read(s->fd, p, room < SOURCE_CHUNK ? room : SOURCE_CHUNK);
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0)
-            snprintf(s->media.trouble, sizeof s->media.trouble, "The file cannot be read: %s.", strerror(errno));
+        if (n < 0) snprintf(s->media.trouble, sizeof s->media.trouble, "The file cannot be read: %s.", strerror(errno));
         if (n <= 0)
             s->ended = true;
         else
@@ -5308,8 +5278,7 @@ static void server_tell(struct server *s, int64_t now) {
         if (*reason)
             server_log(s, WCAM_LOG_INFO, "%s: %s", m->name, reason);
         else
-            server_log(s, WCAM_LOG_INFO, "%s: live, %s, %dx%d", m->name, media_codec(m), m->sps->width,
-                       m->sps->height);
+            server_log(s, WCAM_LOG_INFO, "%s: live, %s, %dx%d", m->name, media_codec(m), m->sps->width, m->sps->height);
     }
     if (s->site.lobby.joined != s->told_joined)
         server_log(s, WCAM_LOG_INFO, "%d watching, %llu came since the start", s->site.lobby.count,
@@ -5582,8 +5551,7 @@ static int wcam_configure_guard(wcam *w, const struct wcam_config *c) {
     text_copy(g->token, sizeof g->token, text_of(token));
     text_copy(g->user, sizeof g->user, text_of(user));
     if (!wcam_copy_list(c->hosts, g->host, &g->hosts) || !wcam_copy_list(c->origins, g->origin, &g->origins))
-        return wcam_fail(w, WCAM_EINVAL, "at most %d hosts and origins of %d characters", GUARD_LIST,
-                         GUARD_TEXT - 1);
+        return wcam_fail(w, WCAM_EINVAL, "at most %d hosts and origins of %d characters", GUARD_LIST, GUARD_TEXT - 1);
     return 0;
 }
 
@@ -5710,8 +5678,7 @@ static struct source *wcam_source(wcam *w, int stream) {
 
 int wcam_push(wcam *w, int stream, const void *unit, size_t n, int64_t pts_us) {
     struct source *s = wcam_source(w, stream);
-    if (!s || s->kind != SOURCE_PUSH)
-        return wcam_fail(w, WCAM_EGONE, "stream %d is not one that is pushed", stream);
+    if (!s || s->kind != SOURCE_PUSH) return wcam_fail(w, WCAM_EGONE, "stream %d is not one that is pushed", stream);
     if (n > BASE_AU) {
         w->server.site.drops[DROP_H264_LARGE]++;
         return wcam_fail(w, WCAM_EFULL, "the access unit is larger than 4 MiB");
@@ -5724,8 +5691,7 @@ int wcam_push(wcam *w, int stream, const void *unit, size_t n, int64_t pts_us) {
 
 int wcam_run(wcam *w) {
     while (!w->server.stop)
-        if (server_round(&w->server, BASE_NEVER) < 0)
-            return wcam_fail(w, WCAM_ESYSTEM, "poll: %s", strerror(errno));
+        if (server_round(&w->server, BASE_NEVER) < 0) return wcam_fail(w, WCAM_ESYSTEM, "poll: %s", strerror(errno));
     w->server.stop = 0;
     return 0;
 }
@@ -5884,11 +5850,10 @@ static int main_bad(const char *format, ...) {
 }
 
 static void main_help(void) {
-    puts(
-        "usage: webrtc_cam [options] [NAME[/STREAM]=]SOURCE ...\n\n"
-        "Shows H.264 cameras in browsers over WebRTC: start it and open the address it prints.\n"
-        "SOURCE is a path to an H.264 byte stream (Annex B), looped, or test:[WxH][@FPS][,gop=N] for the built-in\n"
-        "picture (default). @FILE reads further arguments from a file, one per line: keeps passwords out of ps.\n");
+    puts("usage: webrtc_cam [options] [NAME[/STREAM]=]SOURCE ...\n\n"
+         "Shows H.264 cameras in browsers over WebRTC: start it and open the address it prints.\n"
+         "SOURCE is a path to an H.264 byte stream (Annex B), looped, or test:[WxH][@FPS][,gop=N] for the built-in\n"
+         "picture (default). @FILE reads further arguments from a file, one per line: keeps passwords out of ps.\n");
     for (size_t i = 0; i < sizeof main_options / sizeof *main_options; i++) {
         const struct main_option *o = &main_options[i];
         char left[64];

@@ -60,12 +60,12 @@ struct wcam_addr {
 
 /* Every zero is a safe default. Lists end with NULL. Strings are copied. */
 struct wcam_config {
-    const char *listen;         /* "[ADDR:]PORT"; NULL: "127.0.0.1:8080"; port 0: any free; "": no sockets at all */
-    const char *token;          /* let in who brings this token (Bearer, ?token=, cookie); NULL: none */
-    const char *user;           /* "NAME:PASSWORD" for HTTP Basic (RFC 7617); NULL: none */
-    int open;                   /* 1: beyond loopback without token and user, too */
-    const char *const *hosts;   /* names by which browsers reach this server, besides IP addresses and localhost */
-    const char *const *origins; /* CORS: other pages' origins that may use it, "https://example.org", or "*" */
+    const char *listen;            /* "[ADDR:]PORT"; NULL: "127.0.0.1:8080"; port 0: any free; "": no sockets at all */
+    const char *token;             /* let in who brings this token (Bearer, ?token=, cookie); NULL: none */
+    const char *user;              /* "NAME:PASSWORD" for HTTP Basic (RFC 7617); NULL: none */
+    int open;                      /* 1: beyond loopback without token and user, too */
+    const char *const *hosts;      /* names by which browsers reach this server, besides IP addresses and localhost */
+    const char *const *origins;    /* CORS: other pages' origins that may use it, "https://example.org", or "*" */
     const char *const *public_ips; /* further addresses by which browsers reach this server: in front of a NAT */
     int max_viewers;               /* 0: 64; at most 4096 */
     size_t history;  /* bytes of packets kept per stream, 0: 8 MiB, at least 64 KiB; holds a GOP to join */
