@@ -37,22 +37,24 @@
  *   14 http     HTTP/1.1 requests and responses
  * session, pure
  *   15 media    one stream: intake, parameter sets, the shared packet history
- *   16 viewer   one browser: demultiplexing, states, sending
- *   17 whep     signaling over HTTP
- *   18 guard    who may come in: Host, Origin, token, password
- *   19 page     the viewer page
- *   20 route    from an HTTP request to its response
+ *   16 sender   one viewer's RTP stream: replay, pacing, repair, reports
+ *   17 viewer   one browser: demultiplexing, handshake, consent
+ *   18 whep     signaling over HTTP
+ *   19 guard    who may come in: Host, Origin, token, password
+ *   20 page     the viewer page
+ *   21 route    from an HTTP request to its response
  * world
- *   21 net      sockets and the clock
- *   22 source   where pictures come from: files, the pattern, the embedding program
- *   23 server   connections and the event loop
- *   24 wcam     the C API
- *   25 main     the command line
+ *   22 net      sockets and the clock
+ *   23 source   where pictures come from: files, the pattern, the embedding program
+ *   24 server   connections and the event loop
+ *   25 wcam     the C API
+ *   26 main     the command line
  *
  * Follow a datagram in:  net_receive -> server_udp -> viewer_input (RFC 7983) -> stun_read, ice_input: a check, answered
- *   | dtls_input: a handshake record; its end gives seal_open the keys | seal_unrtcp, rtcp_next: a report.
+ *   | dtls_input: a handshake record; its end gives seal_open the keys | seal_unrtcp, rtcp_next -> sender_feedback: a report or a
+ *   request.
  * Follow a frame out:    source_tick -> media_push: NAL units -> rtp_fragment: payloads, once for all viewers, into the
- *   history -> viewer_pump, per viewer: rtp_header, seal_rtp -> emit -> net_send.
+ *   history -> sender_pump, per viewer: rtp_put, seal_rtp -> emit -> net_send.
  */
 #if !defined(_GNU_SOURCE) && !defined(WCAM_NO_LINUX)
 #define _GNU_SOURCE /* sendmmsg, in_pktinfo */
@@ -1257,6 +1259,7 @@ static void dtls_close(struct dtls *d, int64_t now) {
  */
 enum seal_sizes {
     SEAL_TAG = 10,         /* the authentication tag of SRTP */
+    SEAL_WINDOW = 2048,    /* packets back that can still be repeated; browsers ask for the last 1,000 */
     SEAL_ROOM = 10 + 4 + 4 /* SRTCP: tag, index; and a word of slack */
 };
 
@@ -1280,7 +1283,8 @@ static bool seal_make(srtp_t *to, srtp_ssrc_type_t direction, const uint8_t *key
     srtp_crypto_policy_set_rtcp_default(&policy.rtcp);
     policy.ssrc.type = direction;
     policy.key = both;
-    policy.window_size = 128;
+    policy.window_size = SEAL_WINDOW;
+    policy.allow_repeat_tx = 1; /* viewer_repair resends such packets byte by byte the same, or not at all */
     bool ok = srtp_create(to, &policy) == srtp_err_status_ok;
     crypt_wipe(both, sizeof both);
     return ok;
@@ -1559,6 +1563,13 @@ static const struct sdp_codec *sdp_best(const struct sdp_section *s, uint32_t pr
     return best;
 }
 
+/* The retransmission format that repairs c (RFC 4588 8.6), or NULL. Without NACK nobody would ask for it. */
+static const struct sdp_codec *sdp_rtx(const struct sdp_section *s, const struct sdp_codec *c) {
+    for (int i = 0; i < s->codec_count && c->feedback & SDP_NACK; i++)
+        if (s->codec[i].rtx && s->codec[i].apt == c->pt) return &s->codec[i];
+    return NULL;
+}
+
 /* NULL when the section can carry our video, else why not. */
 static const char *sdp_refusal(const struct sdp_section *s, uint32_t profile) {
     uint8_t ufrag = s->transport.ufrag.n > 3, pwd = s->transport.pwd.n > 21; /* RFC 8839 5.4 */
@@ -1587,11 +1598,10 @@ static int sdp_choose(const struct sdp_offer *o, uint32_t profile, const char **
 
 /* What the answer says of us. */
 struct sdp_answer {
-    int section; /* from sdp_choose */
-    const struct sdp_codec *codec;
-    uint32_t profile; /* of the stream, 0 while unknown */
-    uint64_t session; /* o= line */
-    uint32_t ssrc;
+    int section;                         /* from sdp_choose */
+    const struct sdp_codec *codec, *rtx; /* rtx: NULL when none is offered */
+    uint64_t session;                    /* o= line */
+    uint32_t ssrc, rtx_ssrc;
     const char *ufrag, *pwd, *fingerprint, *name;
     bool server; /* DTLS role */
     const struct wcam_addr *candidate;
@@ -1629,30 +1639,37 @@ static void sdp_put_candidates(struct wr *w, const struct sdp_answer *a) {
     text_put(w, "a=end-of-candidates\r\n");
 }
 
-static void sdp_put_codec(struct wr *w, const struct sdp_codec *c) {
+static void sdp_put_codec(struct wr *w, const struct sdp_codec *c, const struct sdp_codec *rtx) {
     text_putf(w, "a=rtpmap:%u H264/90000\r\n", c->pt);
     text_putf(w, "a=fmtp:%u level-asymmetry-allowed=1;packetization-mode=%u;profile-level-id=%06x\r\n", c->pt, c->mode,
               (unsigned)c->profile);
+    if (c->feedback & SDP_NACK) text_putf(w, "a=rtcp-fb:%u nack\r\n", c->pt);
     if (c->feedback & SDP_PLI) text_putf(w, "a=rtcp-fb:%u nack pli\r\n", c->pt);
     if (c->feedback & SDP_FIR) text_putf(w, "a=rtcp-fb:%u ccm fir\r\n", c->pt);
     if (c->feedback & SDP_REMB) text_putf(w, "a=rtcp-fb:%u goog-remb\r\n", c->pt);
+    if (rtx) text_putf(w, "a=rtpmap:%u rtx/90000\r\na=fmtp:%u apt=%u\r\n", rtx->pt, rtx->pt, c->pt);
 }
 
 static void sdp_put_video(struct wr *w, const struct sdp_section *s, const struct sdp_answer *a) {
     text_put(w, "m=video 9 ");
     bytes_put(w, s->protocol.p, s->protocol.n);
-    text_putf(w, " %u\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\n", a->codec->pt);
+    text_putf(w, " %u", a->codec->pt);
+    if (a->rtx) text_putf(w, " %u", a->rtx->pt);
+    text_put(w, "\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\n");
     if (s->mid.n) sdp_put_line(w, "a=mid:", s->mid);
     text_put(w, "a=sendonly\r\na=rtcp-mux\r\na=rtcp-mux-only\r\n"); /* RFC 8858 */
     if (s->rsize) text_put(w, "a=rtcp-rsize\r\n");
     text_putf(w, "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\na=ice-options:trickle ice2\r\n", a->ufrag, a->pwd);
     text_putf(w, "a=fingerprint:sha-256 %s\r\na=setup:%s\r\n", a->fingerprint, a->server ? "passive" : "active");
-    if (s->abs_send_time)
+    if (s->abs_send_time && a->rtx) /* a plain resend repeats every byte: no time of sending may be in it */
         text_putf(w, "a=extmap:%d http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time\r\n", s->abs_send_time);
     if (s->playout_delay)
         text_putf(w, "a=extmap:%d http://www.webrtc.org/experiments/rtp-hdrext/playout-delay\r\n", s->playout_delay);
-    sdp_put_codec(w, a->codec);
-    text_putf(w, "a=msid:%s %s-video\r\na=ssrc:%u cname:%s\r\n", a->name, a->name, (unsigned)a->ssrc, a->name);
+    sdp_put_codec(w, a->codec, a->rtx);
+    text_putf(w, "a=msid:%s %s-video\r\n", a->name, a->name);
+    if (a->rtx) text_putf(w, "a=ssrc-group:FID %u %u\r\n", (unsigned)a->ssrc, (unsigned)a->rtx_ssrc); /* RFC 5576 4.2 */
+    text_putf(w, "a=ssrc:%u cname:%s\r\n", (unsigned)a->ssrc, a->name);
+    if (a->rtx) text_putf(w, "a=ssrc:%u cname:%s\r\n", (unsigned)a->rtx_ssrc, a->name);
     sdp_put_candidates(w, a);
 }
 
@@ -2664,6 +2681,16 @@ static bool rtcp_wants_keyframe(const struct rtcp_packet *p, uint32_t ssrc) {
     return false;
 }
 
+/* The i-th entry of a generic NACK (RFC 4585 6.2.1): a sequence number, and a mask of the 16 that follow it. */
+static bool rtcp_nack(const struct rtcp_packet *p, uint32_t ssrc, int i, uint16_t *seq, uint16_t *mask) {
+    struct rd r = bytes_rd(p->body);
+    if (p->type != RTCP_RTPFB || p->count != RTCP_NACK || bytes_r32(&r) != ssrc) return false;
+    bytes_take(&r, (size_t)i * 4);
+    *seq = bytes_r16(&r);
+    *mask = bytes_r16(&r);
+    return !r.bad;
+}
+
 /* REMB: media 0, "REMB", number of SSRCs, 6 bits exponent, 18 bits mantissa. Bits per second, 0 when it is none. */
 static uint64_t rtcp_remb(const struct rtcp_packet *p) {
     struct rd r = bytes_rd(p->body);
@@ -3016,6 +3043,7 @@ struct media {
     bool open, key, sliced; /* the access unit in work: begun, an IDR, something of it was stored */
     bool fresh;             /* a parameter set came that viewers do not have yet */
     int64_t time;           /* of it */
+    bool on_demand;         /* the source can make an IDR when asked */
     bool want_key;          /* a viewer needs an IDR: for the source to read and clear */
     int64_t asked;
     bool ended;
@@ -3258,41 +3286,341 @@ static uint32_t media_profile(const struct media *m) {
     return m->sps ? (uint32_t)m->sps->profile << 16 | (uint32_t)m->sps->constraints << 8 | m->sps->level : 0;
 }
 
-/* ==== 16 viewer =============================================================
+/* ==== 16 sender ============================================================
+ * One viewer's RTP stream: where it stands in the history, when what may leave, what can be repaired.
+ *
+ *   WAITING --an IDR is kept--> CATCHING_UP --at the newest picture--> LIVE
+ *      ^------- what comes next has left the history ---------'---------'
+ *
+ * A sender is a cursor into the stream's history. Behind the newest picture it replays, at most a frame per
+ * SENDER_FRAME_GAP, and a newer IDR ends the replay. One pacer bounds bursts in all states; loss slows it down.
+ * Sequence numbers are contiguous. Which packet of the history went out under which number is kept in runs, one for
+ * each access unit: a NACK is answered through them, and what has left them or the history is not.
+ * pure; uses base, bytes, seal, rtp, rtcp, media
+ */
+enum sender_limits {
+    SENDER_BURST = 32 * 1024,  /* bytes at once; half of what Chromium's UDP socket holds */
+    SENDER_SLOWEST = 4 * 1024, /* per SENDER_REFILL: 6.5 Mbit/s */
+    SENDER_RUNS = 128,         /* access units that can be repaired */
+    SENDER_RESENT = 256,       /* memory of repairs, against storms of NACKs */
+    SENDER_REPLAY = 60,        /* frames; for a longer replay we also ask the source for an IDR */
+    SENDER_DELAY_MAX = 400,    /* ms of playout delay that the browser may take; 0/0 would forbid it to smooth */
+    SENDER_ANNOUNCE = 50       /* packets that carry a changed delay */
+};
+#define SENDER_REFILL     (5 * BASE_MS)   /* the pacer's rate is bytes per this: SENDER_BURST makes 52 Mbit/s */
+#define SENDER_FRAME_GAP  (8 * BASE_MS)   /* between replayed frames: decoders queue few */
+#define SENDER_TOO_LONG   (5 * BASE_S)    /* a replay that would take this long is not begun */
+#define SENDER_REPORT     (1 * BASE_S)    /* between sender reports */
+#define SENDER_REPLAY_GAP (2 * BASE_S)    /* between replays that PLIs cause: one that causes the next is a livelock */
+#define SENDER_SMALL      (256 * 1024)    /* bytes; a larger GOP is not replayed for a PLI */
+#define SENDER_SLOW_DOWN  (100 * BASE_MS) /* between two steps down */
+#define SENDER_CALM       (10 * BASE_S)   /* without loss, before the delay shrinks */
+
+enum sender_state { SENDER_WAITING, SENDER_CATCHING_UP, SENDER_LIVE };
+
+/* Packets first, first + 1, ... are index, index + 1, ... of the history, up to the next run. */
+struct sender_run {
+    uint32_t first, timestamp;
+    uint64_t index;
+};
+
+struct sender {
+    enum sender_state state;
+    struct media *media;
+    struct seal seal;
+    struct emit out;
+    struct path path;
+
+    uint8_t pt, rtx_pt;               /* rtx_pt 0: none, packets are repeated as they were */
+    int abs_send_time, playout_delay; /* header extension ids, 0: none */
+    uint32_t ssrc, rtx_ssrc, clock_offset;
+    uint32_t seq; /* of the next packet; RTP's 16 bits are its lower half */
+    uint16_t rtx_seq;
+    int64_t ticks; /* the newest timestamp before clock_offset: strictly increasing */
+
+    uint64_t cursor;                    /* the next packet of the history to send */
+    uint64_t still;                     /* a GOP too long to replay, of which the IDR was shown; MEDIA_NONE: none */
+    int64_t next_frame;                 /* when the next replayed frame may leave */
+    int64_t rate, budget, paid, slowed; /* the pacer: bytes per refill, bytes to spend, since when, last step down */
+    int64_t next_report;
+    unsigned delay_min, announce; /* ms; packets that still have to say so */
+    int64_t lost_at, replayed;    /* the last NACK; the last replay for a PLI */
+
+    unsigned run_count;
+    struct sender_run run[SENDER_RUNS];
+    struct {
+        uint16_t seq, known;
+        uint32_t at_ms;
+    } resent[SENDER_RESENT];
+
+    uint32_t packets, octets; /* as sender reports count them (RFC 3550 6.4.1) */
+    uint32_t lost, jitter;    /* from the receiver reports: packets, 90 kHz units */
+    int64_t rtt;
+    uint64_t remb;
+    uint32_t keyframe_requests, nacked, repaired;
+};
+
+/* s is zeroed; ssrcs and offsets are random (RFC 3550 5.1). */
+static void sender_start(struct sender *s, struct media *media, const uint32_t random[5], int64_t now) {
+    s->media = media;
+    s->ssrc = random[0];
+    s->rtx_ssrc = random[1] == random[0] ? ~random[1] : random[1];
+    s->clock_offset = random[2];
+    s->seq = 0x10000 + (random[3] & 0x7fff); /* below 2^15: losing the first packets is no wrap (RFC 3711 3.3.1) */
+    s->rtx_seq = random[4] & 0x7fff;
+    s->rate = s->budget = SENDER_BURST;
+    s->paid = now;
+    s->still = MEDIA_NONE;
+}
+
+static const char *sender_state_name(const struct sender *s) {
+    return s->state == SENDER_LIVE ? "live" : s->state == SENDER_CATCHING_UP ? "catching up" : "waiting for a keyframe";
+}
+
+static void sender_emit_rtcp(struct sender *s, struct wr *w) {
+    size_t n = w->n;
+    if (!w->bad && n + SEAL_ROOM <= w->cap && seal_rtcp(&s->seal, w->p, &n)) s->out.send(s->out.to, &s->path, w->p, n);
+}
+
+static void sender_bye(struct sender *s) {
+    uint8_t packet[256];
+    struct wr w = bytes_wr(packet, sizeof packet);
+    rtcp_put_bye(&w, s->ssrc, s->media->name);
+    sender_emit_rtcp(s, &w);
+}
+
+static void sender_report(struct sender *s, int64_t now, int64_t wall) {
+    uint8_t packet[256];
+    struct wr w = bytes_wr(packet, sizeof packet);
+    uint32_t timestamp = (uint32_t)rtp_clock(now) + s->clock_offset;
+    rtcp_put_sr(&w, s->ssrc, rtcp_ntp(now + wall), timestamp, s->packets, s->octets);
+    rtcp_put_sdes(&w, s->ssrc, s->media->name);
+    sender_emit_rtcp(s, &w);
+    s->next_report = now + SENDER_REPORT;
+}
+
+/* The pacer saves no more than one burst. */
+static void sender_earn(struct sender *s, int64_t now) {
+    int64_t earned = base_min(now - s->paid, SENDER_REFILL) * s->rate / SENDER_REFILL;
+    if (earned <= 0) return;
+    s->budget = base_min(s->budget + earned, s->rate);
+    s->paid = now;
+}
+
+/* Seals and sends one packet of the history under a sequence number. */
+static void sender_emit(struct sender *s, const struct media_packet *p, const struct rtp_packet *h, struct span osn) {
+    uint8_t packet[BASE_DATAGRAM + SEAL_ROOM], body[RTP_OSN + RTP_PAYLOAD];
+    struct wr w = bytes_wr(packet, BASE_DATAGRAM), payload = bytes_wr(body, sizeof body);
+    bytes_put(&payload, osn.p, osn.n);
+    bytes_put(&payload, s->media->bytes + p->at, p->n);
+    rtp_put(&w, h, bytes_written(&payload));
+    size_t n = w.n;
+    if (w.bad || payload.bad || !seal_rtp(&s->seal, packet, &n)) return;
+    s->budget -= p->n;
+    s->out.send(s->out.to, &s->path, packet, n);
+}
+
+/* The header of a packet. Without RTX it depends on nothing but the packet and its run, so that a repeated packet is
+ * the same byte by byte: the same key stream must never cover two texts (RFC 3711 9.1). */
+static struct rtp_packet sender_header(struct sender *s, const struct media_packet *p, uint32_t seq, uint32_t timestamp,
+                                       int64_t now) {
+    bool rtx = s->rtx_pt != 0, delay = p->flags & MEDIA_KEY || (rtx && s->announce);
+    return (struct rtp_packet){.pt = s->pt,
+                               .marker = p->flags & MEDIA_LAST,
+                               .seq = (uint16_t)seq,
+                               .timestamp = timestamp,
+                               .ssrc = s->ssrc,
+                               .abs_send_time = rtx ? s->abs_send_time : 0,
+                               .playout_delay = delay ? s->playout_delay : 0,
+                               .now = now,
+                               .delay_min_ms = rtx ? s->delay_min : 0,
+                               .delay_max_ms = SENDER_DELAY_MAX};
+}
+
+static void sender_send(struct sender *s, const struct media_packet *p, int64_t now) {
+    const struct sender_run *run = &s->run[(s->run_count - 1) % SENDER_RUNS];
+    struct rtp_packet h = sender_header(s, p, s->seq++, run->timestamp, now);
+    sender_emit(s, p, &h, base_span("", 0));
+    s->announce -= s->announce > 0;
+    s->packets++;
+    s->octets += p->n;
+}
+
+/* How long a replay of the current GOP would take. */
+static int64_t sender_replay_time(const struct sender *s) {
+    const struct media *m = s->media;
+    return base_max(m->gop_frames * SENDER_FRAME_GAP, (int64_t)m->gop_bytes * SENDER_REFILL / s->rate);
+}
+
+/* A new viewer, or one that fell out of the history: begins at the newest IDR. false: there is none to begin at. */
+static bool sender_begin(struct sender *s, int64_t now) {
+    struct media *m = s->media;
+    s->state = SENDER_WAITING;
+    if (!media_joinable(m) || m->gop == s->still) {
+        media_ask_key(m, now);
+        return false;
+    }
+    bool too_long = sender_replay_time(s) > SENDER_TOO_LONG;
+    if (too_long || m->gop_frames > SENDER_REPLAY) media_ask_key(m, now);
+    s->still = too_long ? m->gop : MEDIA_NONE;
+    s->cursor = m->gop;
+    s->state = SENDER_CATCHING_UP;
+    return true;
+}
+
+/* Puts the cursor where sending can begin or go on. false: nowhere yet. */
+static bool sender_seek(struct sender *s, int64_t now) {
+    const struct media *m = s->media;
+    if (s->state == SENDER_WAITING || s->cursor < m->oldest) return sender_begin(s, now);
+    bool between = s->cursor >= m->head || media_at(m, s->cursor)->flags & MEDIA_FIRST;
+    if (!between) return true;
+    /* a newer IDR makes what stands before it superfluous */
+    if (media_joinable(m) && m->gop > s->cursor) s->cursor = m->gop;
+    if (s->still == MEDIA_NONE || s->cursor <= s->still || s->cursor >= m->head) return true;
+    return media_at(m, s->cursor)->flags & MEDIA_KEY ? (s->still = MEDIA_NONE, true) : sender_begin(s, now);
+}
+
+/* Begins the access unit at the cursor. false: its time has not come. Its timestamp: live, when the picture was taken;
+ * replayed, when it leaves; always above the one before, for a browser drops what does not advance. */
+static bool sender_begin_unit(struct sender *s, const struct media_packet *p, int64_t now) {
+    bool newest = s->cursor >= s->media->unit;
+    if (newest && s->state == SENDER_CATCHING_UP) s->state = SENDER_LIVE;
+    if (!newest && s->state == SENDER_CATCHING_UP && now < s->next_frame) return false;
+    s->next_frame = now + SENDER_FRAME_GAP;
+    int64_t ticks = rtp_clock(s->state == SENDER_LIVE ? p->time : now);
+    s->ticks = s->ticks ? base_max(s->ticks + 1, ticks) : ticks;
+    s->run[s->run_count++ % SENDER_RUNS] = (struct sender_run){s->seq, (uint32_t)s->ticks + s->clock_offset, s->cursor};
+    return true;
+}
+
+/* Sends what may leave now. Returns when to come again; BASE_NEVER: when the stream has more. */
+static int64_t sender_pump(struct sender *s, int64_t now) {
+    sender_earn(s, now);
+    while (sender_seek(s, now) && s->cursor < s->media->head) {
+        const struct media_packet *p = media_at(s->media, s->cursor);
+        if (s->budget < p->n) return now + SENDER_REFILL / 4;
+        if (p->flags & MEDIA_FIRST && !sender_begin_unit(s, p, now)) return s->next_frame;
+        sender_send(s, p, now);
+        s->cursor++;
+    }
+    return BASE_NEVER;
+}
+
+/* Reports wait until live: a replay's timestamps are not those of its pictures. Returns when to call again. */
+static int64_t sender_tick(struct sender *s, int64_t now, int64_t wall) {
+    int64_t pump = sender_pump(s, now);
+    if (s->state != SENDER_LIVE) return pump;
+    if (now >= s->next_report) sender_report(s, now, wall);
+    return base_min(pump, s->next_report);
+}
+
+/* Loss after a burst means a queue on the way was too short for it: smaller bursts, and back in small steps. */
+static void sender_slow_down(struct sender *s, int64_t now) {
+    s->lost_at = now;
+    if (now - s->slowed < SENDER_SLOW_DOWN) return;
+    s->slowed = now;
+    s->rate = base_max(SENDER_SLOWEST, s->rate * 3 / 4);
+}
+
+/* Was this packet repaired a moment ago? Then the repair may still be on its way. */
+static bool sender_repaired_lately(struct sender *s, uint16_t seq, int64_t now) {
+    uint32_t now_ms = (uint32_t)(now / BASE_MS), wait = (uint32_t)base_max(10, s->rtt / 2 / BASE_MS);
+    size_t at = seq % SENDER_RESENT;
+    if (s->resent[at].known && s->resent[at].seq == seq && now_ms - s->resent[at].at_ms < wait) return true;
+    s->resent[at].seq = seq;
+    s->resent[at].known = 1;
+    s->resent[at].at_ms = now_ms;
+    return false;
+}
+
+/* Repeats one packet, by RTX (RFC 4588) or as it was; what left the history or the runs stays lost. */
+static void sender_repair(struct sender *s, uint16_t seq, int64_t now) {
+    uint32_t whole = s->seq - (uint16_t)(s->seq - seq);
+    unsigned back = 1, kept = s->run_count < SENDER_RUNS ? s->run_count : SENDER_RUNS;
+    s->nacked++;
+    while (back <= kept && (int32_t)(whole - s->run[(s->run_count - back) % SENDER_RUNS].first) < 0) back++;
+    if (back > kept || whole == s->seq) return;
+    const struct sender_run *run = &s->run[(s->run_count - back) % SENDER_RUNS];
+    uint64_t index = run->index + (whole - run->first);
+    if (index < s->media->oldest || index >= s->media->head || s->budget < -SENDER_BURST) return;
+    if (sender_repaired_lately(s, seq, now)) return;
+    const struct media_packet *p = media_at(s->media, index);
+    struct rtp_packet h = sender_header(s, p, whole, run->timestamp, now);
+    uint8_t osn[RTP_OSN] = {(uint8_t)(seq >> 8), (uint8_t)seq};
+    if (s->rtx_pt) h.pt = s->rtx_pt, h.ssrc = s->rtx_ssrc, h.seq = s->rtx_seq++;
+    sender_emit(s, p, &h, base_span(osn, s->rtx_pt ? sizeof osn : 0));
+    s->repaired++;
+}
+
+static void sender_nack(struct sender *s, uint16_t seq, uint16_t mask, int64_t now) {
+    sender_slow_down(s, now);
+    sender_repair(s, seq, now);
+    for (unsigned i = 0; i < 16; i++)
+        if (mask >> i & 1) sender_repair(s, (uint16_t)(seq + 1 + i), now);
+}
+
+/* The browser's decoder lost its references. A source that can makes an IDR; else a small GOP is replayed. */
+static void sender_refresh(struct sender *s, int64_t now) {
+    s->keyframe_requests++;
+    media_ask_key(s->media, now);
+    if (s->media->on_demand || s->state != SENDER_LIVE || !media_joinable(s->media)) return;
+    if (s->media->gop_bytes > SENDER_SMALL || (s->replayed && now - s->replayed < SENDER_REPLAY_GAP)) return;
+    s->replayed = now;
+    s->cursor = s->media->gop;
+    s->state = SENDER_CATCHING_UP;
+}
+
+/* The least playout delay that hides what this viewer's network does: four times its jitter, and a repair's round trip
+ * while packets get lost. It grows at once and shrinks slowly; below 20 ms it is not worth leaving 0. */
+static void sender_adapt(struct sender *s, int64_t now) {
+    int64_t jitter_ms = (int64_t)s->jitter / 90, need = jitter_ms * 4;
+    if (s->lost_at && now - s->lost_at < SENDER_CALM) need += s->rtt / BASE_MS + 10;
+    unsigned want = need < 20 ? 0 : (unsigned)base_min(need, SENDER_DELAY_MAX / 2);
+    if (want < s->delay_min) want = want + 20 < s->delay_min ? s->delay_min - 10 : s->delay_min;
+    if (want != s->delay_min) s->announce = SENDER_ANNOUNCE;
+    s->delay_min = want;
+    if (now - s->lost_at > BASE_S) s->rate = base_min(SENDER_BURST, s->rate + s->rate / 8);
+}
+
+static void sender_take_report(struct sender *s, const struct rtcp_report *r, int64_t now, int64_t wall) {
+    if (r->ssrc != s->ssrc) return;
+    s->lost = r->lost_total > 0 ? (uint32_t)r->lost_total : 0;
+    s->jitter = r->jitter;
+    /* RFC 3550 6.4.1: round trip = arrival - last SR - delay since it, in 1/65536 s */
+    uint32_t rtt = (uint32_t)(rtcp_ntp(now + wall) >> 16) - r->last_sr - r->delay;
+    if (r->last_sr && rtt < 60u * 65536) s->rtt = (int64_t)rtt * BASE_S / 65536;
+    sender_adapt(s, now);
+}
+
+/* One packet of decrypted RTCP. */
+static void sender_feedback(struct sender *s, const struct rtcp_packet *p, int64_t now, int64_t wall) {
+    struct rtcp_report report;
+    uint16_t seq, mask;
+    uint64_t remb = rtcp_remb(p);
+    for (int i = 0; rtcp_report(p, i, &report); i++) sender_take_report(s, &report, now, wall);
+    for (int i = 0; rtcp_nack(p, s->ssrc, i, &seq, &mask); i++) sender_nack(s, seq, mask, now);
+    if (remb) s->remb = remb;
+    if (rtcp_wants_keyframe(p, s->ssrc)) sender_refresh(s, now);
+}
+
+/* ==== 17 viewer ============================================================
  * One browser that watches one stream, and the lobby in which all are found. All datagrams of all viewers come through
  * one socket; the ufrag of a check and then the path tell the viewers apart (RFC 7983 tells the protocols apart).
  *
- *   CHECKING --check--> SHAKING --keys--> WAITING --IDR kept--> CATCHING_UP --caught up--> LIVE
- *                                            ^---------------- overrun ----'----------------'
+ *   CHECKING --first check--> SHAKING --keys--> WATCHING
  *   any --close_notify, consent lost, time-out, DELETE--> CLOSED
  *
- * A viewer is a cursor into the stream's history. Behind the newest picture it replays, at most a frame per
- * VIEWER_FRAME_GAP; a newer IDR ends the replay; at the newest picture it is live. One pacer bounds bursts in all cases.
- * pure; uses base, bytes, text, crypt, stun, ice, dtls, seal, sdp, rtp, rtcp, media
+ * pure; uses base, bytes, text, crypt, stun, ice, dtls, seal, sdp, rtcp, media, sender
  */
 enum viewer_limits {
-    VIEWER_ID = 22,           /* 128 random bits in base64url: nobody guesses a session's URL */
-    VIEWER_HINTS = 1024,      /* cache: path -> slot */
-    VIEWER_BURST = 32 * 1024, /* bytes at once; half of what Chromium's UDP socket holds */
-    VIEWER_SSRCS = 8,         /* SSRCs a peer may report with */
-    VIEWER_REPLAY = 60,       /* frames; a longer replay makes us ask for an IDR */
-    VIEWER_DELAY_MAX = 400    /* ms of playout delay that the browser may take; 0/0 would forbid it to smooth */
+    VIEWER_ID = 22,      /* 128 random bits in base64url: nobody guesses a session's URL */
+    VIEWER_HINTS = 1024, /* cache: path -> slot */
+    VIEWER_SSRCS = 8     /* SSRCs a peer may report with */
 };
-#define VIEWER_REFILL    (5 * BASE_MS) /* VIEWER_BURST per this: 52 Mbit/s */
-#define VIEWER_FRAME_GAP (8 * BASE_MS) /* between replayed frames: decoders queue few */
 #define VIEWER_PATIENCE  (5 * BASE_S)  /* with one that sends no check, when all places are taken */
-#define VIEWER_REPORT    (1 * BASE_S)  /* between sender reports */
-#define VIEWER_HANDSHAKE (50 * BASE_S) /* from the answer to the keys, the longest wait for a first check included */
+#define VIEWER_HANDSHAKE (50 * BASE_S) /* from the answer to the keys; the first check alone may take 30 */
 
-enum viewer_state {
-    VIEWER_FREE,
-    VIEWER_CHECKING,
-    VIEWER_SHAKING,
-    VIEWER_WAITING,
-    VIEWER_CATCHING_UP,
-    VIEWER_LIVE,
-    VIEWER_CLOSED
-};
+enum viewer_state { VIEWER_FREE, VIEWER_CHECKING, VIEWER_SHAKING, VIEWER_WATCHING, VIEWER_CLOSED };
 
 struct viewer {
     enum viewer_state state;
@@ -3304,25 +3632,9 @@ struct viewer {
     int64_t joined, closed, due; /* due: when viewer_tick has to run again */
     struct ice ice;
     struct dtls dtls;
-    struct seal seal;
-
-    uint8_t pt;
-    int abs_send_time, playout_delay;       /* header extension ids */
-    uint32_t ssrc, clock_offset, timestamp; /* timestamp: of the access unit on its way */
-    int64_t ticks;                          /* the same before the offset, 64 bits: strictly increasing */
-    uint16_t seq;
-    uint64_t cursor;      /* next packet of the history to send */
-    int64_t next_frame;   /* when the next replayed frame may leave */
-    int64_t budget, paid; /* the pacer: bytes, and when they were counted */
-    int64_t next_report;
-
-    uint32_t packets, octets; /* as the sender reports count them (RFC 3550 6.4.1) */
+    struct sender sender;
     uint32_t peer_ssrc[VIEWER_SSRCS];
     int peer_ssrcs;
-    uint32_t lost, jitter; /* from the receiver reports: packets, 90 kHz units */
-    int64_t rtt;
-    uint64_t remb;
-    uint32_t keyframe_requests;
 };
 
 struct lobby {
@@ -3333,8 +3645,8 @@ struct lobby {
     struct dtls_home *dtls;
     struct emit out;
     uint64_t *drops;
-    uint64_t joined, packets, octets;
-    int64_t wall; /* Unix time minus the monotonic clock, microseconds */
+    uint64_t joined, packets, octets; /* packets, octets: of viewers that have left */
+    int64_t wall;                     /* Unix time minus the monotonic clock, microseconds */
 };
 
 static bool viewer_active(const struct viewer *v) { return v && v->state > VIEWER_FREE && v->state < VIEWER_CLOSED; }
@@ -3342,36 +3654,22 @@ static bool viewer_active(const struct viewer *v) { return v && v->state > VIEWE
 static void viewer_set(struct viewer *v, enum viewer_state state) { v->state = state; }
 
 static const char *viewer_state_name(const struct viewer *v) {
-    static const char *const names[] = {"free",        "checking", "shaking hands", "waiting for a keyframe",
-                                        "catching up", "live",     "closed"};
-    return names[v->state];
-}
-
-static void viewer_send(struct viewer *v, const uint8_t *p, size_t n) {
-    v->lobby->out.send(v->lobby->out.to, &v->ice.active, p, n);
-}
-
-static void viewer_send_rtcp(struct viewer *v, struct wr *w) {
-    size_t n = w->n;
-    if (!w->bad && n + SEAL_ROOM <= w->cap && seal_rtcp(&v->seal, w->p, &n)) viewer_send(v, w->p, n);
+    static const char *const names[] = {"free", "checking", "shaking hands", "watching", "closed"};
+    return v->state == VIEWER_WATCHING ? sender_state_name(&v->sender) : names[v->state];
 }
 
 /* The one death. Idempotent; says BYE and close_notify, frees and wipes what the libraries hold. */
 static void viewer_close(struct viewer *v, const char *why, int64_t now) {
-    uint8_t packet[256];
-    struct wr w = bytes_wr(packet, sizeof packet);
     if (!viewer_active(v)) return;
-    if (v->state >= VIEWER_WAITING && now - v->ice.heard < ICE_CONSENT) { /* RFC 7675 5.1: without consent, silence */
-        rtcp_put_bye(&w, v->ssrc, v->media->name);
-        viewer_send_rtcp(v, &w);
-        dtls_close(&v->dtls, now);
-    } else {
-        v->dtls.state = DTLS_CLOSED;
-        dtls_close(&v->dtls, now);
-    }
-    seal_close(&v->seal);
+    bool heard = now - v->ice.heard < ICE_CONSENT; /* RFC 7675 5.1: without consent, silence */
+    if (heard && v->state == VIEWER_WATCHING) sender_bye(&v->sender);
+    if (!heard) v->dtls.state = DTLS_CLOSED;
+    dtls_close(&v->dtls, now);
+    seal_close(&v->sender.seal);
     crypt_wipe(v->ice.pwd, sizeof v->ice.pwd);
     v->lobby->count--;
+    v->lobby->packets += v->sender.packets;
+    v->lobby->octets += v->sender.octets;
     v->why = why;
     v->closed = now;
     viewer_set(v, VIEWER_CLOSED);
@@ -3460,15 +3758,15 @@ static int viewer_open(struct viewer *v, struct lobby *l, const struct sdp_secti
     text_copy(v->ice.peer_ufrag, sizeof v->ice.peer_ufrag, s->transport.ufrag);
     if (!dtls_read_fingerprint(s->transport.fingerprint, &v->dtls.peer_hash, v->dtls.peer_print)) return WCAM_EOFFER;
     if (dtls_open(&v->dtls, l->dtls, sdp_we_serve(s), l->out)) return WCAM_ECRYPTO;
-    const struct sdp_codec *codec = sdp_best(s, media_profile(media));
-    v->pt = codec->pt;
-    v->abs_send_time = s->abs_send_time;
-    v->playout_delay = s->playout_delay;
-    v->ssrc = crypt_random32(l->crypt) | 1;
-    v->clock_offset = crypt_random32(l->crypt);             /* RFC 3550 5.1: the initial values are random */
-    v->seq = (uint16_t)(crypt_random32(l->crypt) & 0x7fff); /* RFC 3711: below 2^15, so that a first loss is no wrap */
-    v->budget = VIEWER_BURST;
-    v->paid = now;
+    const struct sdp_codec *codec = sdp_best(s, media_profile(media)), *rtx = sdp_rtx(s, codec);
+    uint32_t random[5];
+    crypt_random(l->crypt, random, sizeof random);
+    sender_start(&v->sender, media, random, now);
+    v->sender.out = l->out;
+    v->sender.pt = codec->pt;
+    v->sender.rtx_pt = rtx ? rtx->pt : 0;
+    v->sender.abs_send_time = s->abs_send_time;
+    v->sender.playout_delay = s->playout_delay;
     viewer_set(v, VIEWER_CHECKING);
     return 0;
 }
@@ -3488,8 +3786,10 @@ static int viewer_answer(struct lobby *l, const struct viewer_join *j, int64_t n
     int rc = viewer_open(v, l, s, m, now);
     struct sdp_answer a = {.section = chosen,
                            .codec = sdp_best(s, media_profile(m)),
+                           .rtx = sdp_rtx(s, sdp_best(s, media_profile(m))),
                            .session = crypt_random32(l->crypt),
-                           .ssrc = v->ssrc,
+                           .ssrc = v->sender.ssrc,
+                           .rtx_ssrc = v->sender.rtx_ssrc,
                            .ufrag = v->ice.ufrag,
                            .pwd = v->ice.pwd,
                            .fingerprint = l->dtls->fingerprint,
@@ -3512,115 +3812,6 @@ static int viewer_answer(struct lobby *l, const struct viewer_join *j, int64_t n
     return 0;
 }
 
-/* ---- out ---- */
-
-/* The pacer earns VIEWER_BURST per VIEWER_REFILL and saves no more than one burst. */
-static void viewer_earn(struct viewer *v, int64_t now) {
-    int64_t earned = base_min(now - v->paid, VIEWER_REFILL) * VIEWER_BURST / VIEWER_REFILL;
-    if (earned <= 0) return;
-    v->budget = base_min(v->budget + earned, VIEWER_BURST);
-    v->paid = now;
-}
-
-/* The timestamp of the access unit that begins: live, when its picture was taken; replayed, when it leaves. Always
- * above the one before: a browser drops what does not advance. */
-static void viewer_stamp(struct viewer *v, int64_t time) {
-    int64_t ticks = rtp_clock(time);
-    v->ticks = v->ticks ? base_max(v->ticks + 1, ticks) : ticks;
-    v->timestamp = (uint32_t)v->ticks + v->clock_offset;
-}
-
-static void viewer_send_packet(struct viewer *v, const struct media_packet *p, int64_t now) {
-    uint8_t packet[BASE_DATAGRAM + SEAL_ROOM];
-    struct wr w = bytes_wr(packet, BASE_DATAGRAM);
-    /* the delay bounds need to reach the browser once; with every IDR and at the start they do */
-    bool delay = v->playout_delay && (p->flags & MEDIA_KEY || v->packets < 100);
-    struct rtp_packet h = {.pt = v->pt,
-                           .marker = p->flags & MEDIA_LAST,
-                           .seq = v->seq++,
-                           .timestamp = v->timestamp,
-                           .ssrc = v->ssrc,
-                           .abs_send_time = v->abs_send_time,
-                           .playout_delay = delay ? v->playout_delay : 0,
-                           .now = now,
-                           .delay_max_ms = VIEWER_DELAY_MAX};
-    rtp_put(&w, &h, base_span(v->media->bytes + p->at, p->n));
-    size_t n = w.n;
-    if (w.bad || !seal_rtp(&v->seal, packet, &n)) return;
-    v->budget -= p->n;
-    v->packets++;
-    v->octets += p->n;
-    v->lobby->packets++;
-    v->lobby->octets += n;
-    viewer_send(v, packet, n);
-}
-
-/* Puts the cursor where watching can begin or go on. false: nowhere yet. */
-static bool viewer_seek(struct viewer *v, int64_t now) {
-    struct media *m = v->media;
-    bool lost = v->state == VIEWER_WAITING || v->cursor < m->oldest;
-    bool between = !lost && (v->cursor >= m->head || media_at(m, v->cursor)->flags & MEDIA_FIRST);
-    if (lost) viewer_set(v, VIEWER_WAITING);
-    if (!media_joinable(m)) {
-        if (lost) media_ask_key(m, now);
-        return !lost;
-    }
-    if (lost) {
-        viewer_set(v, VIEWER_CATCHING_UP);
-        if (m->gop_frames > VIEWER_REPLAY) media_ask_key(m, now);
-    }
-    /* a newer IDR makes what stands before it superfluous */
-    if (lost || (between && m->gop > v->cursor)) v->cursor = m->gop;
-    return true;
-}
-
-static void viewer_send_report(struct viewer *v, int64_t now) {
-    uint8_t packet[256];
-    struct wr w = bytes_wr(packet, sizeof packet);
-    rtcp_put_sr(&w, v->ssrc, rtcp_ntp(now + v->lobby->wall), (uint32_t)rtp_clock(now) + v->clock_offset, v->packets,
-                v->octets);
-    rtcp_put_sdes(&w, v->ssrc, v->media->name);
-    viewer_send_rtcp(v, &w);
-    v->next_report = now + VIEWER_REPORT;
-}
-
-/* Begins the access unit at the cursor. false: its time has not come. */
-static bool viewer_begin_unit(struct viewer *v, const struct media_packet *p, int64_t now) {
-    bool newest = v->cursor >= v->media->unit;
-    if (newest && v->state == VIEWER_CATCHING_UP) viewer_set(v, VIEWER_LIVE);
-    if (!newest && v->state == VIEWER_CATCHING_UP && now < v->next_frame) return false;
-    v->next_frame = now + VIEWER_FRAME_GAP;
-    viewer_stamp(v, v->state == VIEWER_LIVE ? p->time : now);
-    return true;
-}
-
-/* Sends what may leave now. Returns when to come again; BASE_NEVER: when the stream has more. */
-static int64_t viewer_pump(struct viewer *v, int64_t now) {
-    if (v->state < VIEWER_WAITING || v->state == VIEWER_CLOSED) return BASE_NEVER;
-    viewer_earn(v, now);
-    while (viewer_seek(v, now) && v->cursor < v->media->head) {
-        const struct media_packet *p = media_at(v->media, v->cursor);
-        if (v->budget < p->n) return now + VIEWER_REFILL / 4;
-        if (p->flags & MEDIA_FIRST && !viewer_begin_unit(v, p, now)) return v->next_frame;
-        viewer_send_packet(v, p, now);
-        v->cursor++;
-    }
-    return BASE_NEVER;
-}
-
-/* ---- in ---- */
-
-static void viewer_report(struct viewer *v, const struct rtcp_report *r, int64_t now) {
-    if (r->ssrc != v->ssrc) return;
-    v->lost = r->lost_total > 0 ? (uint32_t)r->lost_total : 0;
-    v->jitter = r->jitter;
-    if (!r->last_sr) return;
-    /* RFC 3550 6.4.1: round trip = arrival - last SR - delay since it, in 1/65536 s */
-    uint32_t arrival = (uint32_t)(rtcp_ntp(now + v->lobby->wall) >> 16);
-    uint32_t rtt = arrival - r->last_sr - r->delay;
-    if (rtt < 60u * 65536) v->rtt = (int64_t)rtt * BASE_S / 65536;
-}
-
 /* An authenticated peer may not make us (libsrtp2) remember any number of SSRCs. */
 static bool viewer_knows_ssrc(struct viewer *v, const uint8_t *p, size_t n) {
     struct rd r = bytes_rd(base_span(p, n));
@@ -3639,23 +3830,17 @@ static void viewer_learn_ssrc(struct viewer *v, uint32_t ssrc) {
 
 static enum drop viewer_rtcp(struct viewer *v, uint8_t *p, size_t n, int64_t now) {
     struct rtcp_packet packet;
-    struct rtcp_report report;
     int more;
-    if (v->state < VIEWER_WAITING) return DROP_RTCP_EARLY;
+    if (v->state != VIEWER_WATCHING) return DROP_RTCP_EARLY;
     if (!viewer_knows_ssrc(v, p, n)) return DROP_RTCP_SSRC;
-    if (!seal_unrtcp(&v->seal, p, &n)) return DROP_RTCP_UNSEAL;
+    if (!seal_unrtcp(&v->sender.seal, p, &n)) return DROP_RTCP_UNSEAL;
     struct span s = base_span(p, n);
     struct rd r = bytes_rd(s);
     bytes_r32(&r);
     viewer_learn_ssrc(v, bytes_r32(&r));
     while ((more = rtcp_next(&s, &packet)) > 0) {
         if (!rtcp_sound(&packet)) return DROP_RTCP_MALFORMED;
-        for (int i = 0; rtcp_report(&packet, i, &report); i++) viewer_report(v, &report, now);
-        uint64_t remb = rtcp_remb(&packet);
-        if (remb) v->remb = remb;
-        if (!rtcp_wants_keyframe(&packet, v->ssrc)) continue;
-        v->keyframe_requests++;
-        media_ask_key(v->media, now);
+        sender_feedback(&v->sender, &packet, now, v->lobby->wall);
     }
     return more < 0 ? DROP_RTCP_MALFORMED : DROP_NONE;
 }
@@ -3667,10 +3852,10 @@ static void viewer_keys(struct viewer *v, int64_t now) {
     else if (v->dtls.state == DTLS_FAILED)
         viewer_close(v, v->dtls.why, now);
     else if (v->state == VIEWER_SHAKING && v->dtls.state == DTLS_READY) {
-        if (!seal_open(&v->seal, v->dtls.keys, v->dtls.server))
+        if (!seal_open(&v->sender.seal, v->dtls.keys, v->dtls.server))
             viewer_close(v, "libsrtp2 refused the keys", now);
         else
-            viewer_set(v, VIEWER_WAITING);
+            viewer_set(v, VIEWER_WATCHING);
         crypt_wipe(v->dtls.keys, sizeof v->dtls.keys);
     }
 }
@@ -3690,7 +3875,7 @@ static enum drop viewer_stun(struct lobby *l, const struct path *path, struct sp
         dtls_start(&v->dtls, path, now);
         viewer_keys(v, now);
     }
-    v->dtls.path = v->ice.active;
+    v->dtls.path = v->sender.path = v->ice.active;
     v->due = 0;
     return DROP_NONE;
 }
@@ -3728,21 +3913,31 @@ static int64_t viewer_work(struct viewer *v, int64_t now) {
         viewer_close(v, v->state == VIEWER_CHECKING ? "no check arrived: UDP may be blocked" : "consent expired", now);
     if (v->state == VIEWER_SHAKING && now - v->joined >= VIEWER_HANDSHAKE)
         viewer_close(v, "the encryption handshake took too long", now);
-    int64_t pump = viewer_pump(v, now);
     if (!viewer_active(v)) return BASE_NEVER;
-    if (v->state == VIEWER_LIVE && now >= v->next_report) viewer_send_report(v, now);
-    int64_t report = v->state == VIEWER_LIVE ? v->next_report : BASE_NEVER;
-    return base_min(base_min(handshake, v->ice.heard + ICE_CONSENT), base_min(pump, report));
+    int64_t media = v->state == VIEWER_WATCHING ? sender_tick(&v->sender, now, v->lobby->wall) : BASE_NEVER;
+    return base_min(base_min(handshake, v->ice.heard + ICE_CONSENT), media);
+}
+
+/* RTP packets and payload octets sent since the start. */
+static void viewer_totals(const struct lobby *l, uint64_t *packets, uint64_t *octets) {
+    *packets = l->packets;
+    *octets = l->octets;
+    for (int i = 0; i < l->max; i++) {
+        if (!viewer_active(l->slot[i])) continue;
+        *packets += l->slot[i]->sender.packets;
+        *octets += l->slot[i]->sender.octets;
+    }
 }
 
 /* Does what is due, or what new packets of the stream make possible. Returns when to call again. */
 static int64_t viewer_tick(struct viewer *v, int64_t now) {
     if (!viewer_active(v)) return BASE_NEVER;
-    if (now >= v->due || (v->state >= VIEWER_WAITING && v->cursor < v->media->head)) v->due = viewer_work(v, now);
+    if (now >= v->due || (v->state == VIEWER_WATCHING && v->sender.cursor < v->media->head))
+        v->due = viewer_work(v, now);
     return v->due;
 }
 
-/* ==== 17 whep ===============================================================
+/* ==== 18 whep ===============================================================
  * WHEP (draft-ietf-wish-whep-03): an offer is posted, the answer comes back; the session is deleted, or patched with
  * candidates, which a lite agent need not look at. No ICE restart: the page makes a new session, which costs one round
  * trip more.
@@ -3859,7 +4054,7 @@ static void whep_serve(const struct whep *w, struct http_resp *r) {
         whep_endpoint(w, r);
 }
 
-/* ==== 18 guard ==============================================================
+/* ==== 19 guard ==============================================================
  * Who may come in: the Host check (DNS rebinding), CORS, Origin, token and password, and how often.
  * pure; uses base, bytes, text, crypt, http
  */
@@ -4002,7 +4197,7 @@ static bool guard_too_often(struct guard *g, const struct wcam_addr *from, int64
     return false;
 }
 
-/* ==== 19 page ===============================================================
+/* ==== 20 page ===============================================================
  * The viewer page: one file, no framework, nothing fetched but this server's own API. One string per line of it; no
  * double quote and no backslash occur, so test/page.py can take it out for editing and fold it back.
  * pure; uses base, bytes, text, crypt
@@ -4367,9 +4562,9 @@ static void page_policy(struct wr *headers, struct span html) {
     text_put(headers, "\r\n");
 }
 
-/* ==== 20 route ==============================================================
+/* ==== 21 route ==============================================================
  * From one HTTP request to its response: the table of URLs, the checks in front of it, the state in JSON.
- * pure; uses base, bytes, text, crypt, http, media, viewer, whep, guard, page
+ * pure; uses base, bytes, text, crypt, http, media, viewer, sender, whep, guard, page
  */
 
 /* All that is served. Storage belongs to the world. */
@@ -4432,18 +4627,23 @@ static void route_json_stream(struct wr *w, const struct site *s, const struct m
 }
 
 static void route_json_viewer(struct wr *w, const struct viewer *v, int64_t now) {
+    const struct sender *s = &v->sender;
     text_putf(w, "{\"camera\":\"%s\",\"stream\":\"%s\",\"state\":\"%s\",\"seconds\":%lld,\"packets\":%u,\"octets\":%u",
               v->media->name, v->media->sub, viewer_state_name(v), (long long)((now - v->joined) / BASE_S),
-              (unsigned)v->packets, (unsigned)v->octets);
-    text_putf(w, ",\"lost\":%u,\"jitter_ms\":%.1f,\"rtt_ms\":%.1f,\"remb_kbps\":%llu,\"keyframe_requests\":%u}",
-              (unsigned)v->lost, v->jitter / 90.0, (double)v->rtt / 1000, (unsigned long long)(v->remb / 1000),
-              (unsigned)v->keyframe_requests);
+              (unsigned)s->packets, (unsigned)s->octets);
+    text_putf(w, ",\"lost\":%u,\"jitter_ms\":%.1f,\"rtt_ms\":%.1f,\"remb_kbps\":%llu,\"keyframe_requests\":%u",
+              (unsigned)s->lost, s->jitter / 90.0, (double)s->rtt / 1000, (unsigned long long)(s->remb / 1000),
+              (unsigned)s->keyframe_requests);
+    text_putf(w, ",\"nacked\":%u,\"repaired\":%u,\"delay_min_ms\":%u,\"pace_kbps\":%lld}", (unsigned)s->nacked,
+              (unsigned)s->repaired, s->delay_min, (long long)(s->rate * 8000 / SENDER_REFILL));
 }
 
 static void route_state(const struct route *t, struct http_resp *r) {
     const struct site *s = t->site;
     struct wr *w = &r->body;
     const char *comma = "";
+    uint64_t packets, octets;
+    viewer_totals(&s->lobby, &packets, &octets);
     r->status = 200;
     r->type = "application/json";
     text_put(w, "{\"version\":\"" WCAM_VERSION "\",\"streams\":[");
@@ -4453,8 +4653,8 @@ static void route_state(const struct route *t, struct http_resp *r) {
     }
     text_putf(
         w, "],\n\"viewers\":%d,\"max_viewers\":%d,\"joined\":%llu,\"packets\":%llu,\"octets\":%llu,\"uptime_s\":%lld",
-        s->lobby.count, s->lobby.max, (unsigned long long)s->lobby.joined, (unsigned long long)s->lobby.packets,
-        (unsigned long long)s->lobby.octets, (long long)((t->now - s->born) / BASE_S));
+        s->lobby.count, s->lobby.max, (unsigned long long)s->lobby.joined, (unsigned long long)packets,
+        (unsigned long long)octets, (long long)((t->now - s->born) / BASE_S));
     text_put(w, ",\n\"sessions\":[");
     for (int i = 0; i < s->lobby.max; i++) {
         if (!viewer_active(s->lobby.slot[i])) continue;
@@ -4590,7 +4790,7 @@ static void route_serve(const struct route *t, struct http_resp *r) {
     route_humanize(t, r);
 }
 
-/* ==== 21 net ================================================================
+/* ==== 22 net ================================================================
  * Sockets and the clock. One port number: TCP for HTTP, UDP for media; a socket per address family. Datagrams that
  * leave in a row, to one place and of one size, go to the kernel in one call (UDP_SEGMENT), which is where most of the
  * CPU time of a sender goes.
@@ -4915,7 +5115,7 @@ static void net_send(void *to, const struct path *path, const uint8_t *p, size_t
     n->batch_done = size < n->batch_size;
 }
 
-/* ==== 22 source =============================================================
+/* ==== 23 source =============================================================
  * Where pictures come from: a file that is looped, the test pattern, the embedding program.
  * world; uses base, bytes, h264, pattern, media, net
  */
@@ -5102,6 +5302,7 @@ static int source_open_test(struct source *s, const char *spec, char *why, size_
     const char *wrong = NULL;
     s->kind = SOURCE_TEST;
     s->media.kind = "test";
+    s->media.on_demand = true;
     if (pattern_spec(spec, &s->pattern, &wrong)) {
         snprintf(why, cap, "test:%s: %s", spec, wrong);
         return -1;
@@ -5156,7 +5357,7 @@ static struct source *source_open(const char *text, double fps, size_t history, 
     return NULL;
 }
 
-/* ==== 23 server =============================================================
+/* ==== 24 server =============================================================
  * The event loop, and TCP connections that carry HTTP. A connection is bounded in memory and time at every step; how
  * many there are is bounded too, the longest idle one gives way to a new one.
  * world; uses base, bytes, http, media, viewer, route, net, source
@@ -5490,7 +5691,7 @@ static int64_t server_round(struct server *s, int64_t wait_us) {
     return base_max(0, next - now);
 }
 
-/* ==== 24 wcam ===============================================================
+/* ==== 25 wcam ===============================================================
  * The C API; webrtc_cam.h is its manual.
  * world; uses base, bytes, text, crypt, dtls, media, viewer, guard, route, net, source, server
  */
@@ -5665,6 +5866,7 @@ int wcam_add(wcam *w, const char *name, const char *source, double fps) {
     if (site->streams == BASE_STREAMS) return wcam_fail(w, WCAM_EFULL, "more than %d streams", BASE_STREAMS);
     struct source *s = source_open(source, fps, w->history, site->drops, w->why, sizeof w->why);
     if (!s) return WCAM_ESYSTEM;
+    s->media.on_demand = s->media.on_demand || (!source && w->server.config.keyframe);
     text_copy(s->media.name, sizeof s->media.name, camera);
     text_copy(s->media.sub, sizeof s->media.sub, sub);
     w->server.source[site->streams] = s;
@@ -5759,7 +5961,8 @@ int64_t wcam_tick(wcam *w, int64_t now_us, int64_t unix_us) {
 
 void wcam_get_stats(const wcam *w, struct wcam_stats *out) {
     const struct site *s = &w->server.site;
-    *out = (struct wcam_stats){s->streams, s->lobby.count, s->lobby.joined, s->lobby.packets, s->lobby.octets, 0};
+    *out = (struct wcam_stats){.streams = s->streams, .viewers = s->lobby.count, .joined = s->lobby.joined};
+    viewer_totals(&s->lobby, &out->packets, &out->octets);
     for (int i = 0; i < DROP_COUNT; i++) out->dropped += s->drops[i];
 }
 
@@ -5780,7 +5983,7 @@ const char *wcam_strerror(int error) {
     }
 }
 
-/* ==== 25 main ===============================================================
+/* ==== 26 main ===============================================================
  * The command line. Exit status: 0 stopped by a signal, 1 run-time failure, 2 bad usage.
  * world; uses base, text, guard, wcam
  */
