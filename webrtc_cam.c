@@ -37,18 +37,19 @@
  *   14 http     HTTP/1.1 requests and responses
  * session, pure
  *   15 media    one stream: intake, parameter sets, the shared packet history
- *   16 sender   one viewer's RTP stream: replay, pacing, repair, reports
- *   17 viewer   one browser: demultiplexing, handshake, consent
- *   18 whep     signaling over HTTP
- *   19 guard    who may come in: Host, Origin, token, password
- *   20 page     the viewer page
- *   21 route    from an HTTP request to its response
+ *   16 intake   a live byte stream becomes access units
+ *   17 sender   one viewer's RTP stream: replay, pacing, repair, reports
+ *   18 viewer   one browser: demultiplexing, handshake, consent
+ *   19 whep     signaling over HTTP
+ *   20 guard    who may come in: Host, Origin, token, password
+ *   21 page     the viewer page
+ *   22 route    from an HTTP request to its response
  * world
- *   22 net      sockets and the clock
- *   23 source   where pictures come from: files, the pattern, the embedding program
- *   24 server   connections and the event loop
- *   25 wcam     the C API
- *   26 main     the command line
+ *   23 net      sockets and the clock
+ *   24 source   where pictures come from: files, the pattern, the embedding program
+ *   25 server   connections and the event loop
+ *   26 wcam     the C API
+ *   27 main     the command line
  *
  * Follow a datagram in:  net_receive -> server_udp -> viewer_input (RFC 7983) -> stun_read, ice_input: a check, answered
  *   | dtls_input: a handshake record; its end gives seal_open the keys | seal_unrtcp, rtcp_next -> sender_feedback: a report or a
@@ -159,7 +160,9 @@ struct emit {
     X(DROP_H264_NAL, "h264_bad_nal")                   \
     X(DROP_H264_PARAMETERS, "h264_bad_parameter_set")  \
     X(DROP_H264_LARGE, "h264_access_unit_too_large")   \
-    X(DROP_H264_NO_IDR, "h264_before_first_idr")
+    X(DROP_H264_NO_IDR, "h264_before_first_idr")       \
+    X(DROP_H264_B_FRAME, "h264_b_frame")               \
+    X(DROP_H264_PAUSE, "h264_pause_in_picture")
 
 #define BASE_ENUM(id, name)   id,
 #define BASE_STRING(id, name) name,
@@ -1704,6 +1707,7 @@ enum h264_nal {
     H264_AUD = 9
 };
 enum h264_limits {
+    H264_CYCLE = 16, /* entries of a POC type 1 cycle that are kept; 7.4.2.1.1 allows 255, encoders use 1 or 2 */
     H264_RAW = 8192, /* bytes of parameter sets kept per stream; cameras need 40 */
     H264_SETS = 32,  /* how many of them */
     H264_SET_MAX = 1024,
@@ -1760,7 +1764,8 @@ struct h264_sps {
     uint8_t profile, constraints, level;
     bool frame_mbs_only, delta_always_zero, separate_planes;
     uint8_t chroma_format, bit_depth;
-    uint8_t frame_num_bits, poc_type, poc_lsb_bits;
+    uint8_t frame_num_bits, poc_type, poc_lsb_bits, cycle; /* cycle: num_ref_frames_in_pic_order_cnt_cycle */
+    int32_t poc_non_ref, poc_bottom, poc_ref[H264_CYCLE];  /* the offsets of POC type 1 */
     int width, height;
     uint32_t tick, time_scale; /* VUI timing; one frame lasts 2 * tick / time_scale s (E.2.1); 0: not said */
 };
@@ -1768,7 +1773,8 @@ struct h264_sps {
 struct h264_pps {
     bool known;
     uint8_t sps;
-    bool field_order; /* bottom_field_pic_order_in_frame_present_flag */
+    bool field_order;  /* bottom_field_pic_order_in_frame_present_flag */
+    bool slice_groups; /* more than one: flexible macroblock ordering */
 };
 
 /* The parameter sets in force, parsed and as they came, so that they can precede every IDR. */
@@ -1825,11 +1831,15 @@ static void h264_read_poc(struct h264_bits *b, struct h264_sps *s) {
         s->poc_lsb_bits = (uint8_t)(lsb + 4);
     } else if (type == 1) {
         s->delta_always_zero = h264_bit(b);
-        h264_se(b);
-        h264_se(b);
+        s->poc_non_ref = h264_se(b);
+        s->poc_bottom = h264_se(b);
         uint32_t cycle = h264_ue(b);
         if (cycle > 255) b->bad = true;
-        while (cycle-- && !b->bad) h264_se(b);
+        s->cycle = (uint8_t)cycle;
+        for (uint32_t i = 0; i < cycle && !b->bad; i++) {
+            int32_t offset = h264_se(b);
+            if (i < H264_CYCLE) s->poc_ref[i] = offset;
+        }
     }
 }
 
@@ -1896,8 +1906,9 @@ static bool h264_read_pps(struct span nal, struct h264_pps *p, uint32_t *id) {
     uint32_t sps = h264_ue(&b);
     h264_bit(&b); /* entropy_coding_mode_flag */
     bool order = h264_bit(&b);
+    bool groups = h264_ue(&b) > 0;
     bool ok = !b.bad && *id < H264_PPS_IDS && sps < H264_SPS_IDS;
-    *p = (struct h264_pps){ok, (uint8_t)sps, order};
+    *p = (struct h264_pps){ok, (uint8_t)sps, order, groups};
     return ok;
 }
 
@@ -1976,6 +1987,48 @@ static bool h264_new_picture(const struct h264_slice *a, const struct h264_slice
     return a->frame_num != b->frame_num || a->pps != b->pps || a->field != b->field || a->bottom != b->bottom ||
            a->reference != b->reference || a->idr != b->idr || a->idr_id != b->idr_id || a->poc_lsb != b->poc_lsb ||
            memcmp(a->delta, b->delta, sizeof a->delta) != 0;
+}
+
+/* What decoding picture order counts remembers (8.2.1). */
+struct h264_order {
+    int64_t msb, lsb;               /* type 0: of the previous reference picture */
+    int64_t frame_num, frame_cycle; /* types 1, 2: frame_num and FrameNumOffset of the previous picture */
+};
+
+/* 8.2.1.1. memory_management_control_operation 5, which resets the count like an IDR, is not looked for. */
+static int64_t h264_poc_0(struct h264_order *o, const struct h264_sps *sps, const struct h264_slice *s) {
+    int64_t max = 1LL << sps->poc_lsb_bits, lsb = s->poc_lsb, msb = o->msb;
+    if (lsb < o->lsb && o->lsb - lsb >= max / 2)
+        msb += max;
+    else if (lsb > o->lsb && lsb - o->lsb > max / 2)
+        msb -= max;
+    if (s->reference) o->msb = msb, o->lsb = lsb;
+    return msb + lsb + (s->delta[0] < 0 ? s->delta[0] : 0); /* of a frame: the lower one of its fields */
+}
+
+/* 8.2.1.2 */
+static int64_t h264_poc_1(const struct h264_order *o, const struct h264_sps *sps, const struct h264_slice *s) {
+    int64_t number = sps->cycle ? o->frame_cycle + s->frame_num : 0, sum = 0, expected = 0;
+    if (!s->reference && number > 0) number--;
+    for (int i = 0; i < sps->cycle && i < H264_CYCLE; i++) sum += sps->poc_ref[i];
+    if (number > 0) {
+        expected = (number - 1) / sps->cycle * sum;
+        for (int64_t i = 0; i <= (number - 1) % sps->cycle && i < H264_CYCLE; i++) expected += sps->poc_ref[i];
+    }
+    if (!s->reference) expected += sps->poc_non_ref;
+    int64_t top = expected + s->delta[1], bottom = top + sps->poc_bottom + s->delta[2];
+    if (s->field) return s->bottom ? expected + sps->poc_bottom + s->delta[1] : top;
+    return base_min(top, bottom);
+}
+
+/* The picture order count of the picture that this slice begins: call once per picture, in decoding order. */
+static int64_t h264_poc(struct h264_order *o, const struct h264_sps *sps, const struct h264_slice *s) {
+    if (s->idr) *o = (struct h264_order){0};
+    if (sps->poc_type == 0) return h264_poc_0(o, sps, s);
+    if (s->frame_num < o->frame_num) o->frame_cycle += 1LL << sps->frame_num_bits;
+    o->frame_num = s->frame_num;
+    if (sps->poc_type == 1) return h264_poc_1(o, sps, s);
+    return 2 * (o->frame_cycle + s->frame_num) - !s->reference; /* 8.2.1.3: output order is decoding order */
 }
 
 /* Where access units begin in a sequence of NAL units. */
@@ -3020,6 +3073,10 @@ enum media_limits { MEDIA_SLOTS = 16384, MEDIA_HISTORY = 8 * 1024 * 1024, MEDIA_
 enum media_flags { MEDIA_FIRST = 1, MEDIA_LAST = 2, MEDIA_KEY = 4 };
 #define MEDIA_NONE UINT64_MAX
 
+/* WebRTC decoders show pictures in the order in which they come. Pictures that nothing refers to can be left out without
+ * harm; that helps when the others are in order. Else only IDRs are left, which are always in order. */
+enum media_policy { MEDIA_ALL, MEDIA_REFERENCES, MEDIA_IDRS };
+
 struct media_packet {
     int64_t time; /* of its access unit, on the server's clock */
     uint32_t at;  /* of its payload in bytes[] */
@@ -3041,6 +3098,8 @@ struct media {
     size_t gop_bytes, gop_bytes_max;
 
     bool open, key, sliced; /* the access unit in work: begun, an IDR, something of it was stored */
+    bool pictured, dropped; /* of it: a slice was seen, its slices are left out */
+    bool idr_field;         /* the picture before was one field of an IDR */
     bool fresh;             /* a parameter set came that viewers do not have yet */
     int64_t time;           /* of it */
     bool on_demand;         /* the source can make an IDR when asked */
@@ -3055,8 +3114,11 @@ struct media {
     unsigned kbps;
     double fps;
     const struct h264_sps *sps; /* of the newest slice */
-    bool b_frames, partitions;
-    char trouble[160]; /* the source's own words when it has none to give */
+    enum media_policy policy;
+    struct h264_order order;
+    int64_t poc_all, poc_references; /* the highest since the IDR: of all pictures, of reference pictures */
+    const char *unplayable; /* a property of the stream that no browser's decoder takes, in words; NULL: none */
+    char trouble[160];      /* the source's own words when it has none to give */
 };
 
 static void media_start(struct media *m, uint8_t *bytes, size_t cap, struct media_packet *packets, uint64_t *drops) {
@@ -3065,6 +3127,7 @@ static void media_start(struct media *m, uint8_t *bytes, size_t cap, struct medi
     m->packet = packets;
     m->drops = drops;
     m->gop = MEDIA_NONE;
+    m->poc_all = m->poc_references = INT64_MIN;
 }
 
 static const struct media_packet *media_at(const struct media *m, uint64_t index) {
@@ -3149,6 +3212,54 @@ static void media_begin_gop(struct media *m) {
     media_append_sets(m);
 }
 
+/* What comes next does not continue what came before: nothing is sent until the next IDR. */
+static void media_break(struct media *m) {
+    m->gop = MEDIA_NONE;
+    m->dropped = true;
+}
+
+/* Looks whether pictures come in the order in which they are shown, and decides what is forwarded. */
+static void media_watch_order(struct media *m, const struct h264_slice *s) {
+    int64_t poc = h264_poc(&m->order, m->sps, s);
+    enum media_policy need = m->policy;
+    if (s->idr) m->poc_all = m->poc_references = INT64_MIN;
+    if (poc < m->poc_all && need == MEDIA_ALL) need = MEDIA_REFERENCES;
+    if (s->reference && poc < m->poc_references) need = MEDIA_IDRS;
+    m->poc_all = base_max(m->poc_all, poc);
+    if (s->reference) m->poc_references = base_max(m->poc_references, poc);
+    if (need == m->policy) return;
+    m->policy = need;
+    if (!s->idr) media_break(m);
+}
+
+static void media_watch_playable(struct media *m, const struct h264_slice *s) {
+    const char *why = m->sps->chroma_format != 1 || m->sps->bit_depth != 8
+                          ? "The stream is not 8-bit 4:2:0, which browsers do not decode over WebRTC."
+                      : m->sets.pps[s->pps].slice_groups
+                          ? "The stream uses flexible macroblock ordering, which browsers do not decode."
+                      : s->type >= 3
+                          ? "The stream uses SP or SI slices (Extended profile), which browsers do not decode."
+                          : NULL;
+    if (why) m->unplayable = why;
+}
+
+/* The first slice of a picture decides what becomes of it. */
+static void media_picture(struct media *m, const struct h264_slice *s) {
+    m->key = s->idr;
+    media_watch_playable(m, s);
+    media_watch_order(m, s);
+    bool second = s->field && m->idr_field; /* the other field of an IDR is no IDR (7.4.1.2.4) */
+    bool left_out = (m->policy == MEDIA_REFERENCES && !s->reference) || (m->policy == MEDIA_IDRS && !s->idr && !second);
+    m->idr_field = s->idr && s->field;
+    m->dropped = left_out || (m->gop == MEDIA_NONE && !s->idr);
+    if (m->dropped)
+        m->drops[left_out ? DROP_H264_B_FRAME : DROP_H264_NO_IDR]++;
+    else if (m->key)
+        media_begin_gop(m);
+    else if (m->fresh)
+        media_append_sets(m); /* a new PPS inside a GOP (7.4.1.2.1) */
+}
+
 static void media_slice(struct media *m, struct span nal) {
     struct h264_slice s;
     if (!h264_read_slice(&m->sets, nal, &s)) {
@@ -3156,18 +3267,9 @@ static void media_slice(struct media *m, struct span nal) {
         return;
     }
     m->sps = &m->sets.sps[m->sets.pps[s.pps].sps];
-    m->b_frames = m->b_frames || s.type == 1;
-    if (!m->sliced) {
-        m->key = s.idr;
-        if (m->key)
-            media_begin_gop(m);
-        else if (m->fresh && m->gop != MEDIA_NONE)
-            media_append_sets(m); /* a new PPS inside a GOP (7.4.1.2.1) */
-    }
-    if (m->gop == MEDIA_NONE)
-        m->drops[DROP_H264_NO_IDR]++;
-    else
-        media_append(m, nal);
+    if (!m->pictured) media_picture(m, &s);
+    m->pictured = true;
+    if (!m->dropped) media_append(m, nal);
 }
 
 /* The rate figures, once a second. */
@@ -3199,7 +3301,7 @@ static void media_end(struct media *m) {
 static void media_begin(struct media *m, int64_t time) {
     media_end(m);
     m->open = true;
-    m->key = m->sliced = false;
+    m->key = m->sliced = m->pictured = m->dropped = false;
     m->time = time;
 }
 
@@ -3208,7 +3310,10 @@ static void media_set(struct media *m, struct span nal) {
     enum h264_stored got = h264_store(&m->sets, nal);
     if (got == H264_REFUSED) m->drops[DROP_H264_PARAMETERS]++;
     m->fresh = m->fresh || got == H264_NEW;
-    if (got == H264_NEW && h264_type(nal) == H264_SPS && m->frames) m->gop = MEDIA_NONE;
+    if (got != H264_NEW || h264_type(nal) != H264_SPS) return;
+    if (m->frames) m->gop = MEDIA_NONE;
+    m->policy = MEDIA_ALL; /* another encoder, perhaps without B-frames */
+    m->unplayable = NULL;
 }
 
 /* One NAL unit of the access unit that media_begin began. */
@@ -3224,7 +3329,7 @@ static void media_nal(struct media *m, struct span nal) {
     else if (type == H264_SLICE || type == H264_IDR)
         media_slice(m, nal);
     else if (type >= H264_PARTITION_A && type <= H264_PARTITION_C)
-        m->partitions = true;
+        m->unplayable = "The stream has data partitions (Extended profile), which browsers do not decode.";
 }
 
 /* One whole access unit with start codes. false: there is no NAL unit in it. */
@@ -3235,12 +3340,6 @@ static bool media_push(struct media *m, struct span unit, int64_t time) {
     for (; nal.n; nal = h264_next(&unit)) media_nal(m, nal);
     media_end(m);
     return true;
-}
-
-/* What comes next does not continue what came before: nothing is sent until the next IDR. */
-static void media_break(struct media *m) {
-    media_end(m);
-    m->gop = MEDIA_NONE;
 }
 
 /* A viewer cannot go on without an IDR. Sources that can make one look at want_key; once a second is enough. */
@@ -3255,12 +3354,15 @@ static const char *media_reason(const struct media *m) {
     if (m->trouble[0]) return m->trouble;
     if (m->ended) return "The source has ended.";
     if (!m->seen) return "Nothing has come from the source yet.";
-    if (m->partitions) return "The stream is H.264 Extended profile with data partitions, which no browser decodes.";
+    if (m->unplayable) return m->unplayable;
     if (!m->sps) return "The stream carries no usable SPS and PPS, so no decoder can start.";
-    if (m->sps->chroma_format != 1 || m->sps->bit_depth != 8)
-        return "The stream is not 8-bit 4:2:0, which browsers do not decode over WebRTC.";
-    if (m->b_frames)
-        return "The stream has B-frames, which browsers do not play over WebRTC: encode without them (bframes=0).";
+    if (m->policy == MEDIA_REFERENCES)
+        return "The stream has B-frames, which browsers do not play over WebRTC: they are left out. Encode without "
+               "them "
+               "(bframes=0) for the full frame rate.";
+    if (m->policy == MEDIA_IDRS)
+        return "The stream has B-frames, which browsers do not play over WebRTC: only its keyframes are shown. Encode "
+               "without them (bframes=0).";
     if (m->gop == MEDIA_NONE) return "No keyframe (IDR) has come yet, and a viewer can only start at one.";
     if (!media_joinable(m)) return "The keyframe interval is too long for the history: the next keyframe starts it.";
     return "";
@@ -3286,7 +3388,123 @@ static uint32_t media_profile(const struct media *m) {
     return m->sps ? (uint32_t)m->sps->profile << 16 | (uint32_t)m->sps->constraints << 8 | m->sps->level : 0;
 }
 
-/* ==== 16 sender ============================================================
+/* ==== 16 intake ============================================================
+ * A live byte stream (Annex B) in any chunking becomes access units, as early as can be known where they end.
+ *
+ * A NAL unit ends where the next start code begins, which is a picture later. So that the last one does not wait that
+ * long, a pause in the stream ends it too, and with it the access unit. That is a guess: it is made only once the number
+ * of slices per picture was the same for INTAKE_STEADY pictures and this picture has as many. When bytes of the same
+ * NAL unit or slices of the same picture follow all the same, the picture on its way was broken: nothing is sent until
+ * the next IDR and the pause gets twice as long; after the second time this source is not guessed at any more.
+ * pure; uses base, h264, media
+ */
+enum intake_limits { INTAKE_STEADY = 30, INTAKE_STRIKES = 2 };
+#define INTAKE_PAUSE (4 * BASE_MS)
+
+struct intake {
+    struct media *media;
+    struct h264_split split;
+    struct h264_border border;
+    int64_t began;                /* when the NAL unit in split began to come */
+    int64_t pause, quiet;         /* the idle time that ends a NAL unit; when it is over, BASE_NEVER: not armed */
+    unsigned slices, usual, same; /* of this picture; of the one before; pictures in a row with as many */
+    bool guessed;                 /* the access unit was ended by a pause */
+    unsigned zeros, strikes;      /* zeros: since the guess; 3 means that a start code followed */
+    bool ended;
+};
+
+/* buf lives as long as in; a NAL unit larger than it is dropped. */
+static void intake_start(struct intake *in, struct media *m, uint8_t *buf, size_t cap) {
+    *in = (struct intake){.media = m, .split = {.buf = buf, .cap = cap}, .pause = INTAKE_PAUSE, .quiet = BASE_NEVER};
+}
+
+static bool intake_is_slice(struct span nal) { return h264_type(nal) == H264_SLICE || h264_type(nal) == H264_IDR; }
+
+/* The guess was wrong. */
+static void intake_strike(struct intake *in) {
+    in->strikes++;
+    in->pause *= 2;
+    in->guessed = false;
+    in->media->drops[DROP_H264_PAUSE]++;
+    media_break(in->media);
+}
+
+static void intake_nal(struct intake *in, struct span nal) {
+    struct media *m = in->media;
+    bool slice = intake_is_slice(nal), begins = h264_begins(&in->border, &m->sets, nal);
+    if (in->guessed && slice && !begins) intake_strike(in);
+    if (begins || !m->open) {
+        if (slice || begins) {
+            in->same = in->slices == in->usual ? in->same + 1 : 0;
+            in->usual = in->slices;
+            in->slices = 0;
+        }
+        media_begin(m, in->began);
+    }
+    in->slices += slice;
+    in->guessed = false;
+    media_nal(m, nal);
+}
+
+/* After a guess a start code must come, zeros before it allowed. */
+static void intake_check_guess(struct intake *in, struct span bytes) {
+    for (size_t i = 0; i < bytes.n && in->guessed && in->zeros < 3; i++) {
+        if (!bytes.p[i])
+            in->zeros = in->zeros < 2 ? in->zeros + 1 : 2;
+        else if (bytes.p[i] == 1 && in->zeros == 2)
+            in->zeros = 3;
+        else
+            intake_strike(in);
+    }
+}
+
+/* May a pause end the NAL unit that is coming in? */
+static bool intake_may_guess(const struct intake *in) {
+    struct span nal = base_span(in->split.buf + in->split.at, in->split.n - in->split.at);
+    return in->split.inside && nal.n > 1 && intake_is_slice(nal) && in->same >= INTAKE_STEADY &&
+           in->slices + 1 == in->usual && in->strikes < INTAKE_STRIKES;
+}
+
+static void intake_bytes(struct intake *in, struct span bytes, int64_t now) {
+    intake_check_guess(in, bytes);
+    if (!in->split.inside) in->began = now;
+    while (bytes.n) {
+        size_t room;
+        uint8_t *to = h264_room(&in->split, &room);
+        size_t n = bytes.n < room ? bytes.n : room;
+        memcpy(to, bytes.p, n);
+        h264_fed(&in->split, n);
+        bytes = base_span(bytes.p + n, bytes.n - n);
+        for (struct span nal; (nal = h264_split_next(&in->split, false)).n; in->began = now) intake_nal(in, nal);
+    }
+    in->media->drops[DROP_H264_LARGE] += in->split.too_large;
+    in->split.too_large = 0;
+    in->quiet = intake_may_guess(in) ? now + in->pause : BASE_NEVER;
+}
+
+/* Ends what is unfinished: after a pause, or at the end of the input. */
+static void intake_flush(struct intake *in) {
+    struct span nal = h264_split_next(&in->split, true);
+    if (nal.n) intake_nal(in, nal);
+    media_end(in->media);
+    in->quiet = BASE_NEVER;
+}
+
+static void intake_end(struct intake *in) {
+    intake_flush(in);
+    in->ended = in->media->ended = true;
+}
+
+/* Returns when to call again. */
+static int64_t intake_tick(struct intake *in, int64_t now) {
+    if (now < in->quiet) return in->quiet;
+    intake_flush(in);
+    in->guessed = true;
+    in->zeros = 0;
+    return BASE_NEVER;
+}
+
+/* ==== 17 sender ============================================================
  * One viewer's RTP stream: where it stands in the history, when what may leave, what can be repaired.
  *
  *   WAITING --an IDR is kept--> CATCHING_UP --at the newest picture--> LIVE
@@ -3603,7 +3821,7 @@ static void sender_feedback(struct sender *s, const struct rtcp_packet *p, int64
     if (rtcp_wants_keyframe(p, s->ssrc)) sender_refresh(s, now);
 }
 
-/* ==== 17 viewer ============================================================
+/* ==== 18 viewer ============================================================
  * One browser that watches one stream, and the lobby in which all are found. All datagrams of all viewers come through
  * one socket; the ufrag of a check and then the path tell the viewers apart (RFC 7983 tells the protocols apart).
  *
@@ -3937,7 +4155,7 @@ static int64_t viewer_tick(struct viewer *v, int64_t now) {
     return v->due;
 }
 
-/* ==== 18 whep ===============================================================
+/* ==== 19 whep ===============================================================
  * WHEP (draft-ietf-wish-whep-03): an offer is posted, the answer comes back; the session is deleted, or patched with
  * candidates, which a lite agent need not look at. No ICE restart: the page makes a new session, which costs one round
  * trip more.
@@ -4054,7 +4272,7 @@ static void whep_serve(const struct whep *w, struct http_resp *r) {
         whep_endpoint(w, r);
 }
 
-/* ==== 19 guard ==============================================================
+/* ==== 20 guard ==============================================================
  * Who may come in: the Host check (DNS rebinding), CORS, Origin, token and password, and how often.
  * pure; uses base, bytes, text, crypt, http
  */
@@ -4197,7 +4415,7 @@ static bool guard_too_often(struct guard *g, const struct wcam_addr *from, int64
     return false;
 }
 
-/* ==== 20 page ===============================================================
+/* ==== 21 page ===============================================================
  * The viewer page: one file, no framework, nothing fetched but this server's own API. One string per line of it; no
  * double quote and no backslash occur, so test/page.py can take it out for editing and fold it back.
  * pure; uses base, bytes, text, crypt
@@ -4562,7 +4780,7 @@ static void page_policy(struct wr *headers, struct span html) {
     text_put(headers, "\r\n");
 }
 
-/* ==== 21 route ==============================================================
+/* ==== 22 route ==============================================================
  * From one HTTP request to its response: the table of URLs, the checks in front of it, the state in JSON.
  * pure; uses base, bytes, text, crypt, http, media, viewer, sender, whep, guard, page
  */
@@ -4790,7 +5008,7 @@ static void route_serve(const struct route *t, struct http_resp *r) {
     route_humanize(t, r);
 }
 
-/* ==== 22 net ================================================================
+/* ==== 23 net ================================================================
  * Sockets and the clock. One port number: TCP for HTTP, UDP for media; a socket per address family. Datagrams that
  * leave in a row, to one place and of one size, go to the kernel in one call (UDP_SEGMENT), which is where most of the
  * CPU time of a sender goes.
@@ -5115,17 +5333,18 @@ static void net_send(void *to, const struct path *path, const uint8_t *p, size_t
     n->batch_done = size < n->batch_size;
 }
 
-/* ==== 23 source =============================================================
- * Where pictures come from: a file that is looped, the test pattern, the embedding program.
- * world; uses base, bytes, h264, pattern, media, net
+/* ==== 24 source =============================================================
+ * Where pictures come from: a file that is looped, standard input, the test pattern, the embedding program.
+ * world; uses base, bytes, h264, pattern, media, intake, net
  */
 #define SOURCE_FPS  25.0         /* of a file that does not say */
 #define SOURCE_LATE (1 * BASE_S) /* behind its schedule by this much, a source starts its schedule anew */
 enum source_limits {
     SOURCE_CHUNK = 64 * 1024,
+    SOURCE_READS = 64,    /* chunks of a pipe at once */
     SOURCE_MACROBLOCK = 8 /* bytes per cell byte of the pattern at most */
 };
-enum source_kind { SOURCE_PUSH, SOURCE_FILE, SOURCE_TEST };
+enum source_kind { SOURCE_PUSH, SOURCE_FILE, SOURCE_PIPE, SOURCE_TEST };
 
 struct source {
     enum source_kind kind;
@@ -5138,6 +5357,8 @@ struct source {
     double fps;  /* asked for; 0: what the stream says */
 
     int fd;
+    struct intake intake; /* of a pipe and of pushed bytes */
+    uint8_t *buffer;      /* NAL units as they come in */
     struct h264_split split;
     struct h264_border border;
     struct span held; /* the first NAL unit of the next access unit */
@@ -5232,7 +5453,8 @@ static void source_test_unit(struct source *s) {
 
 /* What is due. Returns when to call again. */
 static int64_t source_tick(struct source *s, int64_t now) {
-    if (s->kind == SOURCE_PUSH || s->media.ended) return BASE_NEVER;
+    if (s->kind == SOURCE_PUSH || s->kind == SOURCE_PIPE) return s->buffer ? intake_tick(&s->intake, now) : BASE_NEVER;
+    if (s->media.ended) return BASE_NEVER;
     if (!s->due) s->due = now;
     for (int i = 0; i < 8 && now >= s->due && !s->media.ended; i++) {
         if (s->kind == SOURCE_FILE)
@@ -5256,6 +5478,33 @@ static bool source_push(struct source *s, struct span unit, int64_t pts, int64_t
     s->pushed = true;
     s->push_last = at;
     return true;
+}
+
+/* Makes room for bytes in any chunking. */
+static bool source_buffer(struct source *s) {
+    if (!s->buffer) s->buffer = malloc(BASE_AU);
+    if (s->buffer && !s->intake.media) intake_start(&s->intake, &s->media, s->buffer, BASE_AU);
+    return s->buffer != NULL;
+}
+
+/* Reads what a pipe has now, so that its writer never waits for us. */
+static void source_read_pipe(struct source *s, int64_t now) {
+    uint8_t chunk[SOURCE_CHUNK];
+    for (int i = 0; i < SOURCE_READS && s->fd >= 0; i++) {
+        ssize_t n = read(s->fd, chunk, sizeof chunk);
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
+        if (n > 0) {
+            intake_bytes(&s->intake, base_span(chunk, (size_t)n), now);
+            continue;
+        }
+        if (n < 0)
+            snprintf(s->media.trouble, sizeof s->media.trouble, "The input broke off: %s.", strerror(errno));
+        else
+            snprintf(s->media.trouble, sizeof s->media.trouble, "The input has ended.");
+        intake_end(&s->intake);
+        close(s->fd);
+        s->fd = -1;
+    }
 }
 
 /* Says what a file is that holds no H.264 byte stream, so that its owner knows what to do. */
@@ -5298,6 +5547,20 @@ static int source_open_file(struct source *s, const char *path, char *why, size_
     return -1;
 }
 
+/* Standard input. Its descriptor turns non-blocking, which its other users would see: there should be none. */
+static int source_open_pipe(struct source *s, char *why, size_t cap) {
+    s->kind = SOURCE_PIPE;
+    s->media.kind = "pipe";
+    s->fd = dup(STDIN_FILENO);
+    if (s->fd < 0 || !net_prepare(s->fd)) {
+        snprintf(why, cap, "cannot read standard input: %s", strerror(errno));
+        return -1;
+    }
+    if (source_buffer(s)) return 0;
+    snprintf(why, cap, "out of memory");
+    return -1;
+}
+
 static int source_open_test(struct source *s, const char *spec, char *why, size_t cap) {
     const char *wrong = NULL;
     s->kind = SOURCE_TEST;
@@ -5323,6 +5586,7 @@ static void source_close(struct source *s) {
     if (!s) return;
     if (s->fd >= 0) close(s->fd);
     free(s->split.buf);
+    free(s->buffer);
     free(s->cells);
     free(s->picture);
     free(s->history);
@@ -5350,6 +5614,8 @@ static struct source *source_open(const char *text, double fps, size_t history, 
     media_start(&s->media, s->history, history, s->packets, drops);
     if (text && !strncmp(text, "test:", 5))
         rc = source_open_test(s, text + 5, why, cap);
+    else if (text && !strcmp(text, "-"))
+        rc = source_open_pipe(s, why, cap);
     else if (text)
         rc = source_open_file(s, text, why, cap);
     if (!rc) return s;
@@ -5357,13 +5623,14 @@ static struct source *source_open(const char *text, double fps, size_t history, 
     return NULL;
 }
 
-/* ==== 24 server =============================================================
+/* ==== 25 server =============================================================
  * The event loop, and TCP connections that carry HTTP. A connection is bounded in memory and time at every step; how
  * many there are is bounded too, the longest idle one gives way to a new one.
  * world; uses base, bytes, http, media, viewer, route, net, source
  */
 enum server_limits {
     SERVER_CONNS = 256,
+    SERVER_FDS = 5 + SERVER_CONNS + BASE_STREAMS,
     SERVER_BODY = BASE_SDP,
     SERVER_IN = HTTP_HEAD + SERVER_BODY + 8192, /* a request with chunk framing */
     SERVER_IN_FIRST = 4096,
@@ -5649,13 +5916,15 @@ static int64_t server_tick(struct server *s, int64_t now) {
     return next;
 }
 
-/* The descriptors to wait for, in a fixed order: wake, UDP, TCP, connections. */
+/* The descriptors to wait for, in a fixed order: wake, UDP, TCP, connections, pipes. */
 static int server_watch(const struct server *s, struct pollfd *fds) {
     int n = 0;
     const int fixed[] = {s->net.wake[0], s->net.udp[0], s->net.udp[1], s->net.tcp[0], s->net.tcp[1]};
     for (int i = 0; i < 5; i++) fds[n++] = (struct pollfd){fixed[i], POLLIN, 0};
     for (int i = 0; i < s->conns; i++)
         fds[n++] = (struct pollfd){s->conn[i].fd, (short)(s->conn[i].out ? POLLOUT : POLLIN), 0};
+    for (int i = 0; i < s->site.streams; i++)
+        if (s->source[i]->kind == SOURCE_PIPE) fds[n++] = (struct pollfd){s->source[i]->fd, POLLIN, 0};
     return n;
 }
 
@@ -5665,8 +5934,10 @@ static void server_handle(struct server *s, const struct pollfd *fds, int n, int
         while (read(s->net.wake[0], sink, sizeof sink) > 0) continue;
     for (int i = 0; i < 2; i++)
         if (fds[1 + i].revents) server_udp(s, s->net.udp[i], now);
-    for (int i = n - 1; i >= 5; i--) /* downwards: a dropped one is replaced by the last */
-        if (!server_conn_tick(s, &s->conn[i - 5], fds[i].revents, now)) server_drop(s, &s->conn[i - 5]);
+    for (int i = 0, at = 5 + s->conns; i < s->site.streams && at < n; i++)
+        if (s->source[i]->kind == SOURCE_PIPE && fds[at++].revents) source_read_pipe(s->source[i], now);
+    for (int i = s->conns - 1; i >= 0; i--) /* downwards: a dropped one is replaced by the last */
+        if (!server_conn_tick(s, &s->conn[i], fds[5 + i].revents, now)) server_drop(s, &s->conn[i]);
     for (int i = 0; i < 2; i++)
         if (fds[3 + i].revents) server_accept(s, s->net.tcp[i], now);
 }
@@ -5678,7 +5949,7 @@ static int64_t server_deadline(const struct server *s, int64_t next) {
 
 /* One round: wait at most wait_us, serve. Returns the microseconds until the next must come, -1 on errors. */
 static int64_t server_round(struct server *s, int64_t wait_us) {
-    struct pollfd fds[5 + SERVER_CONNS];
+    struct pollfd fds[SERVER_FDS];
     int64_t now = net_now(), next = server_deadline(s, server_tick(s, now));
     net_flush(&s->net);
     int n = server_watch(s, fds);
@@ -5691,9 +5962,9 @@ static int64_t server_round(struct server *s, int64_t wait_us) {
     return base_max(0, next - now);
 }
 
-/* ==== 25 wcam ===============================================================
+/* ==== 26 wcam ===============================================================
  * The C API; webrtc_cam.h is its manual.
- * world; uses base, bytes, text, crypt, dtls, media, viewer, guard, route, net, source, server
+ * world; uses base, bytes, text, crypt, dtls, media, intake, viewer, guard, route, net, source, server
  */
 enum wcam_defaults { WCAM_PORT = 8080, WCAM_VIEWERS = 64, WCAM_VIEWERS_MAX = 4096 };
 
@@ -5891,6 +6162,14 @@ int wcam_push(wcam *w, int stream, const void *unit, size_t n, int64_t pts_us) {
     return 0;
 }
 
+int wcam_push_bytes(wcam *w, int stream, const void *bytes, size_t n) {
+    struct source *s = wcam_source(w, stream);
+    if (!s || s->kind != SOURCE_PUSH) return wcam_fail(w, WCAM_EGONE, "stream %d is not one that is pushed", stream);
+    if (!source_buffer(s)) return wcam_fail(w, WCAM_ENOMEM, "out of memory");
+    intake_bytes(&s->intake, base_span(bytes, n), w->server.sockets ? net_now() : w->server.site.born);
+    return 0;
+}
+
 int wcam_run(wcam *w) {
     while (!w->server.stop)
         if (server_round(&w->server, BASE_NEVER) < 0) return wcam_fail(w, WCAM_ESYSTEM, "poll: %s", strerror(errno));
@@ -5910,7 +6189,7 @@ int wcam_service(wcam *w, int wait_ms) {
 }
 
 int wcam_fds(wcam *w, int *fds, short *events, int cap) {
-    struct pollfd all[5 + SERVER_CONNS];
+    struct pollfd all[SERVER_FDS];
     int n = server_watch(&w->server, all), used = 0;
     for (int i = 0; i < n; i++) {
         if (all[i].fd < 0) continue;
@@ -5983,7 +6262,7 @@ const char *wcam_strerror(int error) {
     }
 }
 
-/* ==== 26 main ===============================================================
+/* ==== 27 main ===============================================================
  * The command line. Exit status: 0 stopped by a signal, 1 run-time failure, 2 bad usage.
  * world; uses base, text, guard, wcam
  */
@@ -6036,6 +6315,7 @@ struct main_args {
 };
 
 static wcam *main_instance; /* for the signal handler */
+static int main_stdin;      /* sources that are "-" */
 
 static void main_signal(int number) {
     (void)number;
@@ -6055,8 +6335,9 @@ static int main_bad(const char *format, ...) {
 static void main_help(void) {
     puts("usage: webrtc_cam [options] [NAME[/STREAM]=]SOURCE ...\n\n"
          "Shows H.264 cameras in browsers over WebRTC: start it and open the address it prints.\n"
-         "SOURCE is a path to an H.264 byte stream (Annex B), looped, or test:[WxH][@FPS][,gop=N] for the built-in\n"
-         "picture (default). @FILE reads further arguments from a file, one per line: keeps passwords out of ps.\n");
+         "SOURCE is a path to an H.264 byte stream (Annex B), looped; - for one on standard input; or\n"
+         "test:[WxH][@FPS][,gop=N] for the built-in picture (default). @FILE reads further arguments from a file, one "
+         "per line: keeps passwords out of ps.\n");
     for (size_t i = 0; i < sizeof main_options / sizeof *main_options; i++) {
         const struct main_option *o = &main_options[i];
         char left[64];
@@ -6200,8 +6481,9 @@ static int main_add_source(wcam *w, char *arg, int number, double fps) {
         source = arg + left.n + 1;
     }
     if (!*source) return main_bad("'%s=' names no source", name);
-    if (!strcmp(source, "-") || !strncmp(source, "rtsp://", 7) || !strncmp(source, "rtsps://", 8))
-        return main_bad("'%s': this version shows files and test: only", !strcmp(source, "-") ? "-" : "rtsp://...");
+    if (!strncmp(source, "rtsp://", 7) || !strncmp(source, "rtsps://", 8))
+        return main_bad("this version does not read rtsp:// yet: ffmpeg -i URL -c copy -f h264 - | webrtc_cam -");
+    if (!strcmp(source, "-") && main_stdin++) return main_bad("standard input can be only one camera");
     int rc = wcam_add(w, name, source, fps);
     if (rc >= 0) return 0;
     main_bad("%s", wcam_why(w));

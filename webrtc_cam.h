@@ -90,7 +90,7 @@ int wcam_create(const struct wcam_config *config, wcam **out);
 void wcam_destroy(wcam *w);
 
 /* Adds a stream. name: "NAME" or "NAME/STREAM", each [A-Za-z0-9_-]{1,32}; NAME is none of api, metrics, healthz, hub.
- * source: a path to an H.264 byte stream (Annex B), looped; "test:[WxH][@FPS][,gop=N]"; NULL: access units come by
+ * source: a path to an H.264 byte stream (Annex B), looped; "-": one on standard input; "test:[WxH][@FPS][,gop=N]"; NULL: access units come by
  * wcam_push. fps: frames per second of a file without VUI timing, or to overrule it; 0: VUI, else 25.
  * Returns the stream's number, 0 or more.
  *     int front = wcam_add(w, "front", NULL, 0); */
@@ -101,6 +101,11 @@ int wcam_add(wcam *w, const char *name, const char *source, double fps);
  * jump of over a second starts anew. WCAM_EINVAL: no start code in it; WCAM_EFULL: above 4 MiB.
  *     wcam_push(w, front, unit, unit_size, frame_number * 1000000LL / 30); */
 int wcam_push(wcam *w, int stream, const void *unit, size_t n, int64_t pts_us);
+
+/* Pushes an H.264 byte stream (Annex B) in any chunking, as an encoder's pipe delivers it. Where access units end is
+ * found out; their time is the time of this call. Not to be mixed with wcam_push on one stream.
+ *     while ((n = read(fd, buffer, sizeof buffer)) > 0) wcam_push_bytes(w, front, buffer, n); */
+int wcam_push_bytes(wcam *w, int stream, const void *bytes, size_t n);
 
 /* Serves until wcam_stop. 0, or WCAM_ESYSTEM.
  *     wcam_run(w); */
