@@ -2034,23 +2034,33 @@ static int64_t h264_poc(struct h264_order *o, const struct h264_sps *sps, const 
 /* Where access units begin in a sequence of NAL units. */
 struct h264_border {
     struct h264_slice last; /* of the current access unit, when it has one */
-    bool slices;
+    bool slices, paired;    /* paired: it holds both fields of a frame */
 };
 
-/* Does this NAL unit begin a new access unit (7.4.1.2.3)? Call once per NAL unit, in order, parameter sets stored. */
+/* b is the other field of a's frame (3.30, complementary field pair). */
+static bool h264_other_field(const struct h264_slice *a, const struct h264_slice *b) {
+    return a->field && b->field && a->bottom != b->bottom && a->frame_num == b->frame_num && (a->idr || !b->idr) &&
+           (a->reference || !b->reference);
+}
+
+/* Does this NAL unit begin a new access unit (7.4.1.2.3)? Call once per NAL unit, in order, parameter sets stored.
+ * DEVIATION: the second field of a frame, its own access unit in H.264, goes with the first one, since browsers' decoders
+ * want whole frames; unless a delimiter stands between them. */
 static bool h264_begins(struct h264_border *at, const struct h264_sets *t, struct span nal) {
     struct h264_slice s;
     unsigned type = h264_type(nal);
     if (type == H264_SLICE || type == H264_PARTITION_A || type == H264_IDR) {
-        bool known = h264_read_slice(t, nal, &s);
-        bool begins = at->slices && (known && at->last.known ? h264_new_picture(&at->last, &s) : s.first_mb == 0);
+        bool known = h264_read_slice(t, nal, &s) && at->last.known;
+        bool begins = at->slices && (known ? h264_new_picture(&at->last, &s) : s.first_mb == 0);
+        bool pair = begins && known && !at->paired && h264_other_field(&at->last, &s);
+        at->paired = pair || (at->paired && !begins);
         at->last = s;
         at->slices = true;
-        return begins;
+        return begins && !pair;
     }
     bool opens = (type >= H264_SEI && type <= H264_AUD) || (type >= 14 && type <= 18);
     bool begins = opens && at->slices;
-    if (opens) at->slices = false;
+    if (opens) at->slices = at->paired = false;
     return begins;
 }
 
@@ -3099,6 +3109,7 @@ struct media {
 
     bool open, key, sliced; /* the access unit in work: begun, an IDR, something of it was stored */
     bool pictured, dropped; /* of it: a slice was seen, its slices are left out */
+    bool broken;            /* pictures are left out until the next IDR */
     bool idr_field;         /* the picture before was one field of an IDR */
     bool fresh;             /* a parameter set came that viewers do not have yet */
     int64_t time;           /* of it */
@@ -3212,16 +3223,15 @@ static void media_begin_gop(struct media *m) {
     media_append_sets(m);
 }
 
-/* What comes next does not continue what came before: nothing is sent until the next IDR. */
-static void media_break(struct media *m) {
-    m->gop = MEDIA_NONE;
-    m->dropped = true;
-}
+/* What comes next does not continue what came before: nothing more is stored until the next IDR. */
+static void media_break(struct media *m) { m->broken = m->dropped = true; }
 
 /* Looks whether pictures come in the order in which they are shown, and decides what is forwarded. */
 static void media_watch_order(struct media *m, const struct h264_slice *s) {
     int64_t poc = h264_poc(&m->order, m->sps, s);
     enum media_policy need = m->policy;
+    if (m->sps->profile == 66)
+        return; /* Baseline has no B slices (A.2.1); counts that go back come from lost pictures */
     if (s->idr) m->poc_all = m->poc_references = INT64_MIN;
     if (poc < m->poc_all && need == MEDIA_ALL) need = MEDIA_REFERENCES;
     if (s->reference && poc < m->poc_references) need = MEDIA_IDRS;
@@ -3229,7 +3239,7 @@ static void media_watch_order(struct media *m, const struct h264_slice *s) {
     if (s->reference) m->poc_references = base_max(m->poc_references, poc);
     if (need == m->policy) return;
     m->policy = need;
-    if (!s->idr) media_break(m);
+    m->broken = !s->idr;
 }
 
 static void media_watch_playable(struct media *m, const struct h264_slice *s) {
@@ -3251,7 +3261,8 @@ static void media_picture(struct media *m, const struct h264_slice *s) {
     bool second = s->field && m->idr_field; /* the other field of an IDR is no IDR (7.4.1.2.4) */
     bool left_out = (m->policy == MEDIA_REFERENCES && !s->reference) || (m->policy == MEDIA_IDRS && !s->idr && !second);
     m->idr_field = s->idr && s->field;
-    m->dropped = left_out || (m->gop == MEDIA_NONE && !s->idr);
+    m->broken = (m->broken || m->gop == MEDIA_NONE) && !s->idr;
+    m->dropped = left_out || m->broken;
     if (m->dropped)
         m->drops[left_out ? DROP_H264_B_FRAME : DROP_H264_NO_IDR]++;
     else if (m->key)
@@ -3617,11 +3628,14 @@ static void sender_report(struct sender *s, int64_t now, int64_t wall) {
     s->next_report = now + SENDER_REPORT;
 }
 
+/* Bytes per SENDER_REFILL: as loss allows, but always a quarter more than the stream has (kbit/s * 5 ms / 8 * 5/4). */
+static int64_t sender_rate(const struct sender *s) { return base_max(s->rate, (int64_t)s->media->kbps * 25 / 32); }
+
 /* The pacer saves no more than one burst. */
 static void sender_earn(struct sender *s, int64_t now) {
-    int64_t earned = base_min(now - s->paid, SENDER_REFILL) * s->rate / SENDER_REFILL;
+    int64_t rate = sender_rate(s), earned = base_min(now - s->paid, SENDER_REFILL) * rate / SENDER_REFILL;
     if (earned <= 0) return;
-    s->budget = base_min(s->budget + earned, s->rate);
+    s->budget = base_min(s->budget + earned, rate);
     s->paid = now;
 }
 
@@ -3667,7 +3681,7 @@ static void sender_send(struct sender *s, const struct media_packet *p, int64_t 
 /* How long a replay of the current GOP would take. */
 static int64_t sender_replay_time(const struct sender *s) {
     const struct media *m = s->media;
-    return base_max(m->gop_frames * SENDER_FRAME_GAP, (int64_t)m->gop_bytes * SENDER_REFILL / s->rate);
+    return base_max(m->gop_frames * SENDER_FRAME_GAP, (int64_t)m->gop_bytes * SENDER_REFILL / sender_rate(s));
 }
 
 /* A new viewer, or one that fell out of the history: begins at the newest IDR. false: there is none to begin at. */
@@ -4853,7 +4867,7 @@ static void route_json_viewer(struct wr *w, const struct viewer *v, int64_t now)
               (unsigned)s->lost, s->jitter / 90.0, (double)s->rtt / 1000, (unsigned long long)(s->remb / 1000),
               (unsigned)s->keyframe_requests);
     text_putf(w, ",\"nacked\":%u,\"repaired\":%u,\"delay_min_ms\":%u,\"pace_kbps\":%lld}", (unsigned)s->nacked,
-              (unsigned)s->repaired, s->delay_min, (long long)(s->rate * 8000 / SENDER_REFILL));
+              (unsigned)s->repaired, s->delay_min, (long long)(sender_rate(s) * 8000 / SENDER_REFILL));
 }
 
 static void route_state(const struct route *t, struct http_resp *r) {
@@ -5363,6 +5377,7 @@ struct source {
     struct h264_border border;
     struct span held; /* the first NAL unit of the next access unit */
     bool ended, any;  /* the file's end was read; a slice came since its beginning */
+    bool alone;       /* the access unit was one field */
 
     struct pattern pattern;
     uint8_t *cells, *picture; /* picture: the encoded one */
@@ -5372,13 +5387,13 @@ struct source {
     bool pushed;
 };
 
-/* The time from one access unit to the next. A field is half a frame (H.264 7.4.1.2.4: each is its own access unit). */
+/* The time from one access unit to the next. A field that came alone is half a frame. */
 static double source_interval(const struct source *s) {
     const struct h264_sps *sps = s->media.sps;
     double fps = s->fps;
     if (fps <= 0 && sps && sps->tick) fps = (double)sps->time_scale / (2.0 * sps->tick);
     if (fps < 0.1 || fps > 1000) fps = SOURCE_FPS;
-    return 1e6 / fps / (s->border.last.known && s->border.last.field ? 2 : 1);
+    return 1e6 / fps / (s->alone ? 2 : 1);
 }
 
 static void source_schedule(struct source *s, double interval, int64_t now) {
@@ -5415,6 +5430,7 @@ static void source_rewind(struct source *s) {
     s->held = none;
     s->ended = false;
     media_break(&s->media);
+    if (!s->any) snprintf(s->media.trouble, sizeof s->media.trouble, "The file holds no picture.");
     if (lseek(s->fd, 0, SEEK_SET) < 0 || !s->any) s->media.ended = true;
     s->any = false;
 }
@@ -5425,7 +5441,9 @@ static void source_file_unit(struct source *s) {
     for (;;) {
         struct span nal = s->held.n ? s->held : source_read_nal(s);
         if (!nal.n) break;
+        bool field = s->border.slices && s->border.last.field && !s->border.paired;
         if (!s->held.n && h264_begins(&s->border, &s->media.sets, nal)) {
+            s->alone = field;
             s->held = nal;
             break;
         }
