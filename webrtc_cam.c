@@ -2659,6 +2659,19 @@ static bool rtp_aggregate(struct wr *payload, struct span nal) {
     return true;
 }
 
+/* Adds nal to a payload that is one NAL unit or a STAP-A, if it fits. */
+static bool rtp_join(struct wr *payload, struct span nal) {
+    size_t head = payload->p[0] & 31, n = payload->n;
+    if (head == RTP_FU_A || n + (head == RTP_STAP_A ? 2 : 5) + nal.n > RTP_PAYLOAD) return false;
+    if (head != RTP_STAP_A) {
+        memmove(payload->p + 3, payload->p, n);
+        payload->p[0] = (uint8_t)((payload->p[3] & 0xe0) | RTP_STAP_A);
+        payload->n += 3;
+        bytes_w16_at(payload, 1, (unsigned)n);
+    }
+    return rtp_aggregate(payload, nal);
+}
+
 /* ==== 13 rtcp ===============================================================
  * RTCP (RFC 3550 6), feedback (RFC 4585), FIR (RFC 5104), REMB: compound or reduced-size (RFC 5506) in, SR + SDES and
  * BYE out.
@@ -3184,7 +3197,21 @@ static void media_commit(struct media *m, const struct wr *w) {
     m->octets += w->n;
 }
 
+/* Small NAL units share a packet: the held one, which no viewer has seen, takes them in as long as they fit. */
+static bool media_join(struct media *m, struct span nal) {
+    struct media_packet *p = &m->packet[(m->next - 1) % MEDIA_SLOTS];
+    if (!m->sliced) return false;
+    struct wr w = {m->bytes + p->at, p->n, RTP_PAYLOAD, false};
+    if (!rtp_join(&w, nal)) return false;
+    m->write += w.n - p->n;
+    m->gop_bytes += w.n - p->n;
+    m->octets += w.n - p->n;
+    p->n = (uint16_t)w.n;
+    return true;
+}
+
 static void media_append(struct media *m, struct span nal) {
+    if (media_join(m, nal)) return;
     for (size_t at = 0; at < nal.n;) {
         struct wr w = media_reserve(m);
         rtp_fragment(nal, &at, &w);
