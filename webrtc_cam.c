@@ -210,7 +210,7 @@ struct wr {
     bool bad;
 };
 
-static struct rd bytes_rd(struct span s) { return (struct rd){s.p, s.p + s.n, false}; }
+static struct rd bytes_rd(struct span s) { return (struct rd){s.p, s.n ? s.p + s.n : s.p, false}; }
 
 static struct wr bytes_wr(void *p, size_t cap) { return (struct wr){p, 0, cap, false}; }
 
@@ -313,7 +313,7 @@ static void bytes_base64url(struct wr *w, struct span s) {
 }
 
 /* ==== 3 text ================================================================
- * Words, numbers, lines; printing into a cursor; JSON strings (RFC 8259), percent-encoding (RFC 3986).
+ * Words, numbers, lines; printing into a cursor; JSON strings (RFC 8259), percent-encoding (RFC 3986), HTTP dates.
  * pure; uses base, bytes
  */
 static struct span text_of(const char *s) { return base_span(s, strlen(s)); }
@@ -342,8 +342,10 @@ static bool text_after(struct span *s, const char *prefix) {
 
 /* Cuts s at the first sep: returns what stands before it, leaves what stands behind it. */
 static struct span text_cut(struct span *s, char sep) {
-    const uint8_t *hit = s->n ? memchr(s->p, sep, s->n) : NULL;
-    struct span head = hit ? base_span(s->p, (size_t)(hit - s->p)) : *s;
+    struct span head = *s;
+    if (!s->n) return head;
+    const uint8_t *hit = memchr(s->p, sep, s->n);
+    if (hit) head.n = (size_t)(hit - s->p);
     *s = hit ? base_span(hit + 1, s->n - head.n - 1) : base_span(s->p + s->n, 0);
     return head;
 }
@@ -454,6 +456,16 @@ static bool text_name(struct span s) {
         if (!(c >= 'a' && c <= 'z') && !(c >= '0' && c <= '9') && c != '_' && c != '-') return false;
     }
     return true;
+}
+
+/* An HTTP date (RFC 9110 5.6.7) from Unix time: "Sun, 06 Nov 1994 08:49:37 GMT". */
+static void text_put_date(struct wr *w, int64_t unix_s) {
+    static const char days[] = "ThuFriSatSunMonTueWed", months[] = "MarAprMayJunJulAugSepOctNovDecJanFeb";
+    int64_t day = unix_s / 86400, z = day + 719468, era = z / 146097, doe = z - era * 146097; /* since 0000-03-01 */
+    int64_t yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365, doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
+    int month = (int)(5 * doy + 2) / 153, s = (int)(unix_s % 86400);
+    text_putf(w, "%.3s, %02d %.3s %d %02d:%02d:%02d GMT", days + day % 7 * 3, (int)doy - (153 * month + 2) / 5 + 1,
+              months + month * 3, (int)(yoe + era * 400) + (month >= 10), s / 3600, s / 60 % 60, s % 60);
 }
 
 static int text_ip4(struct span s, uint8_t *ip) {
@@ -803,7 +815,9 @@ static void stun_refuse(struct wr *w, const struct stun_msg *m, unsigned code, s
 
 /* ==== 6 ice =================================================================
  * The lite agent (RFC 8445 2.5): it never sends checks, it answers them; the browser finds the way and nominates.
- * A path is usable once an authenticated check came over it. Consent (RFC 7675) is the browser's own checks going on.
+ * A path is usable once an authenticated check came over it.
+ * DEVIATION: consent (RFC 7675) is taken to last as long as the browser's own checks go on; a lite agent sends none of
+ * its own. Who was let in could therefore direct a stream to an address that is not his, until his checks stop.
  * pure; uses base, bytes, text, stun
  */
 enum ice_sizes { ICE_UFRAG = 16, ICE_PWD = 24, ICE_PATHS = 8 };
@@ -827,7 +841,7 @@ static bool ice_knows(const struct ice *ice, const struct path *path) {
     return false;
 }
 
-/* RFC 8445 7.3.1.4 for a lite agent: the check itself makes the pair valid.
+/* RFC 8445 7.3.2, for a lite agent: the check itself makes the pair valid.
  * DEVIATION: media may leave over the latest proven path before nomination (RFC 8445 12.1 waits for it in ICE-lite);
  * browsers accept it, and the first picture comes a round trip earlier. */
 static void ice_prove(struct ice *ice, const struct path *path, bool nominate) {
@@ -879,13 +893,6 @@ static enum drop ice_input(struct ice *ice, const struct path *path, struct span
     stun_put_mapped(reply, path->remote);
     stun_finish(reply, key);
     return DROP_NONE;
-}
-
-/* Someone knocks whose ufrag nobody has: a viewer of an earlier run, or a scan. */
-static enum drop ice_stranger(const struct stun_msg *m, struct wr *reply) {
-    if (m->type != STUN_BINDING) return DROP_STUN_METHOD;
-    stun_refuse(reply, m, m->username.p && m->integrity.p ? 401 : 400, base_span(NULL, 0));
-    return m->username.p ? DROP_STUN_USERNAME : DROP_STUN_NO_CREDENTIALS;
 }
 
 /* ==== 7 dtls ================================================================
@@ -1009,9 +1016,11 @@ static int dtls_configure(struct dtls_home *h, int role) {
     mbedtls_ssl_conf_authmode(conf, MBEDTLS_SSL_VERIFY_OPTIONAL);
     /* RFC 6347 4.2.4.1 recommends 1 s to begin with; RFC 9147 5.8.2 lets real-time applications start lower. */
     mbedtls_ssl_conf_handshake_timeout(conf, 100, 2000);
-#if MBEDTLS_VERSION_MAJOR >= 3
+#if MBEDTLS_VERSION_MAJOR >= 3 /* DTLS 1.2 and nothing else (RFC 8827 6.5) */
+    mbedtls_ssl_conf_min_tls_version(conf, MBEDTLS_SSL_VERSION_TLS1_2);
     mbedtls_ssl_conf_max_tls_version(conf, MBEDTLS_SSL_VERSION_TLS1_2);
 #else
+    mbedtls_ssl_conf_min_version(conf, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
     mbedtls_ssl_conf_export_keys_ext_cb(conf, dtls_export, h);
 #endif
 #if defined(MBEDTLS_SSL_DTLS_HELLO_VERIFY) && defined(MBEDTLS_SSL_SRV_C)
@@ -1133,9 +1142,10 @@ static void dtls_finish(struct dtls *d) {
 #else
     mbedtls_ssl_srtp_profile profile = srtp.chosen_dtls_srtp_profile;
 #endif
-    if (!dtls_verify(d))
+    if (!dtls_verify(d)) {
+        mbedtls_ssl_send_alert_message(&d->ssl, MBEDTLS_SSL_ALERT_LEVEL_FATAL, MBEDTLS_SSL_ALERT_MSG_BAD_CERT);
         dtls_fail(d, "the browser's certificate is not the one its offer announced");
-    else if (profile != MBEDTLS_TLS_SRTP_AES128_CM_HMAC_SHA1_80)
+    } else if (profile != MBEDTLS_TLS_SRTP_AES128_CM_HMAC_SHA1_80)
         dtls_fail(d, "the browser did not agree to SRTP_AES128_CM_HMAC_SHA1_80");
     else if (!d->have_keys)
         dtls_fail(d, "mbedTLS exported no keys");
@@ -1153,7 +1163,8 @@ static void dtls_step(struct dtls *d) {
         if (!rc) dtls_finish(d);
     }
     while (d->state == DTLS_READY && (rc = mbedtls_ssl_read(&d->ssl, sink, sizeof sink)) > 0) continue;
-    if (rc == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY)
+    if (rc == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY ||
+        (rc == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE && d->state == DTLS_READY))
         d->state = DTLS_CLOSED;
     else if (rc == MBEDTLS_ERR_SSL_TIMEOUT)
         dtls_fail(d, "the encryption handshake got no answer");
@@ -1359,6 +1370,7 @@ struct sdp_section {
     enum sdp_direction direction;
     bool offered, mux, rsize;         /* offered: the port was not 0, or a=bundle-only says why it is (RFC 9143 6) */
     int abs_send_time, playout_delay; /* header extension ids 1..14, 0: none */
+    bool abs_send_time_oneway, playout_delay_oneway; /* offered as recvonly: to be answered as sendonly (RFC 8285 7) */
     int codec_count;
     struct sdp_codec codec[SDP_CODECS];
 };
@@ -1449,8 +1461,11 @@ static void sdp_extmap(struct sdp_section *s, struct span line) {
     struct span uri = text_word(&line);
     uint64_t v;
     if (!text_uint(number, 14, &v) || !v || text_is(id, "sendonly") || text_is(id, "inactive")) return;
-    if (text_is(uri, "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time")) s->abs_send_time = (int)v;
-    if (text_is(uri, "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay")) s->playout_delay = (int)v;
+    bool oneway = text_is(id, "recvonly");
+    if (text_is(uri, "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"))
+        s->abs_send_time = (int)v, s->abs_send_time_oneway = oneway;
+    if (text_is(uri, "http://www.webrtc.org/experiments/rtp-hdrext/playout-delay"))
+        s->playout_delay = (int)v, s->playout_delay_oneway = oneway;
 }
 
 static bool sdp_checkable(struct span fingerprint) {
@@ -1548,7 +1563,9 @@ static int sdp_read(struct span text, struct sdp_offer *o, const char **why) {
     return o->count ? 0 : -1;
 }
 
-/* How well a payload type fits: mode 1 first; then the stream's own profile, then the one that every browser takes. */
+/* DEVIATION: packetization-mode 0 allows single NAL unit packets only (RFC 6184 6.2); when nothing else is offered, its
+ * payload type gets the same packets as the others, since browsers take them all the same.
+ * How well a payload type fits: mode 1 first; then the stream's own profile, then the one that every browser takes. */
 static int sdp_score(const struct sdp_codec *c, uint32_t profile) {
     int score = c->h264 && c->mode <= 1 ? 1 : 0;
     if (!score) return 0;
@@ -1605,7 +1622,7 @@ struct sdp_answer {
     const struct sdp_codec *codec, *rtx; /* rtx: NULL when none is offered */
     uint64_t session;                    /* o= line */
     uint32_t ssrc, rtx_ssrc;
-    const char *ufrag, *pwd, *fingerprint, *name;
+    const char *ufrag, *pwd, *fingerprint, *name, *cname;
     bool server; /* DTLS role */
     const struct wcam_addr *candidate;
     int candidates;
@@ -1653,6 +1670,11 @@ static void sdp_put_codec(struct wr *w, const struct sdp_codec *c, const struct 
     if (rtx) text_putf(w, "a=rtpmap:%u rtx/90000\r\na=fmtp:%u apt=%u\r\n", rtx->pt, rtx->pt, c->pt);
 }
 
+static void sdp_put_extmap(struct wr *w, int id, bool oneway, const char *name) {
+    text_putf(w, "a=extmap:%d%s http://www.webrtc.org/experiments/rtp-hdrext/%s\r\n", id, oneway ? "/sendonly" : "",
+              name);
+}
+
 static void sdp_put_video(struct wr *w, const struct sdp_section *s, const struct sdp_answer *a) {
     text_put(w, "m=video 9 ");
     bytes_put(w, s->protocol.p, s->protocol.n);
@@ -1660,26 +1682,31 @@ static void sdp_put_video(struct wr *w, const struct sdp_section *s, const struc
     if (a->rtx) text_putf(w, " %u", a->rtx->pt);
     text_put(w, "\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\n");
     if (s->mid.n) sdp_put_line(w, "a=mid:", s->mid);
-    text_put(w, "a=sendonly\r\na=rtcp-mux\r\na=rtcp-mux-only\r\n"); /* RFC 8858 */
+    text_put(w, "a=sendonly\r\na=rtcp-mux\r\na=rtcp-mux-only\r\n");
+    /* DEVIATION: RFC 8858 4.3 has rtcp-mux-only in offers alone, WHEP wants it in each bundled section */
     if (s->rsize) text_put(w, "a=rtcp-rsize\r\n");
     text_putf(w, "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\na=ice-options:trickle ice2\r\n", a->ufrag, a->pwd);
     text_putf(w, "a=fingerprint:sha-256 %s\r\na=setup:%s\r\n", a->fingerprint, a->server ? "passive" : "active");
     if (s->abs_send_time && a->rtx) /* a plain resend repeats every byte: no time of sending may be in it */
-        text_putf(w, "a=extmap:%d http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time\r\n", s->abs_send_time);
-    if (s->playout_delay)
-        text_putf(w, "a=extmap:%d http://www.webrtc.org/experiments/rtp-hdrext/playout-delay\r\n", s->playout_delay);
+        sdp_put_extmap(w, s->abs_send_time, s->abs_send_time_oneway, "abs-send-time");
+    if (s->playout_delay) sdp_put_extmap(w, s->playout_delay, s->playout_delay_oneway, "playout-delay");
     sdp_put_codec(w, a->codec, a->rtx);
     text_putf(w, "a=msid:%s %s-video\r\n", a->name, a->name);
     if (a->rtx) text_putf(w, "a=ssrc-group:FID %u %u\r\n", (unsigned)a->ssrc, (unsigned)a->rtx_ssrc); /* RFC 5576 4.2 */
-    text_putf(w, "a=ssrc:%u cname:%s\r\n", (unsigned)a->ssrc, a->name);
-    if (a->rtx) text_putf(w, "a=ssrc:%u cname:%s\r\n", (unsigned)a->rtx_ssrc, a->name);
+    text_putf(w, "a=ssrc:%u cname:%s\r\n", (unsigned)a->ssrc, a->cname);
+    if (a->rtx) text_putf(w, "a=ssrc:%u cname:%s\r\n", (unsigned)a->rtx_ssrc, a->cname);
     sdp_put_candidates(w, a);
 }
 
 static bool sdp_write(struct wr *w, const struct sdp_offer *o, const struct sdp_answer *a) {
     text_putf(w, "v=0\r\no=- %llu 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n", (unsigned long long)a->session);
-    /* RFC 9143 7.3: the group names what was accepted, and only if the offer had a group */
-    if (o->bundle.n && o->section[a->section].mid.n) sdp_put_line(w, "a=group:BUNDLE ", o->section[a->section].mid);
+    /* RFC 9143 7.3: the group names what was accepted of those that the offered group named */
+    struct span mid = o->section[a->section].mid, group = o->bundle;
+    while (mid.n && group.n)
+        if (text_same(text_word(&group), mid)) {
+            sdp_put_line(w, "a=group:BUNDLE ", mid);
+            break;
+        }
     if (o->mixed) text_put(w, "a=extmap-allow-mixed\r\n");
     text_put(w, "a=ice-lite\r\n"); /* RFC 8839 5.3 */
     for (int i = 0; i < o->count; i++) {
@@ -1800,7 +1827,7 @@ static void h264_skip_scaling_lists(struct h264_bits *b, int lists) {
         int last = 8, next = 8, size = i < 6 ? 16 : 64;
         bool present = h264_bit(b);
         for (int k = 0; present && k < size && !b->bad; k++) { /* 7.3.2.1.1.1 */
-            if (next) next = (last + h264_se(b) + 256) & 255;
+            if (next) next = (int)(((uint32_t)last + (uint32_t)h264_se(b)) & 255);
             if (next) last = next;
         }
     }
@@ -2838,6 +2865,7 @@ static void rtcp_put_bye(struct wr *w, uint32_t ssrc, const char *cname) {
  */
 enum http_limits {
     HTTP_HEAD = 16 * 1024, /* request line and headers */
+    HTTP_BODY = BASE_SDP,  /* of a request, decoded */
     HTTP_FIELDS = 64,
     HTTP_EXTRA = 1536 /* header lines of one response */
 };
@@ -2848,6 +2876,7 @@ struct http_field {
 
 struct http_req {
     struct span method, target, path, query; /* path and query are raw: not percent-decoded */
+    struct span authority;                   /* of an absolute-form target; p is NULL: there is none */
     int minor;                               /* HTTP/1.minor */
     uint64_t length;                         /* Content-Length */
     bool chunked, has_length, keep_alive, expects;
@@ -2910,7 +2939,8 @@ static int http_request_line(struct http_req *q, struct span line) {
     q->minor = line.p[2] - '0';
     struct span rest = q->target; /* absolute-form (RFC 9112 3.2.2): what counts is the path */
     if (text_after(&rest, "http://") || text_after(&rest, "https://")) {
-        const uint8_t *slash = memchr(rest.p, '/', rest.n);
+        const uint8_t *slash = rest.n ? memchr(rest.p, '/', rest.n) : NULL;
+        q->authority = base_span(rest.p, slash ? (size_t)(slash - rest.p) : rest.n);
         rest = slash ? base_span(slash, (size_t)(rest.p + rest.n - slash)) : base_span("/", 1);
     }
     rest = text_cut(&rest, '#');
@@ -2979,28 +3009,51 @@ static int http_read(struct span in, struct http_req *q) {
     }
 }
 
-/* The chunked body of a request (RFC 9112 7.1) into body. Returns the bytes used up with the trailer, 0 when more is
- * needed (and body is to be thrown away), -1 when it is bad or too large. */
-static int http_unchunk(struct span in, struct wr *body) {
-    struct span s = in;
-    for (uint32_t size = 1; size;) {
-        const uint8_t *lf = s.n ? memchr(s.p, '\n', s.n) : NULL;
-        if (!lf) return s.n > 256 ? -1 : 0;
-        if (lf == s.p || lf[-1] != '\r') return -1;
-        struct span line = text_line(&s), digits = text_cut(&line, ';');
-        if (digits.n > 7 || !text_hex(digits, &size)) return -1;
-        if (!size) break;
-        bytes_put(body, s.p, s.n < size ? s.n : size);
-        if (body->bad) return -1;
-        if (s.n < size + 2u) return 0;
+/* Reads over the trailer fields behind the last chunk. 1: its blank line was there, 0: not yet, -1: bad. */
+static int http_trailer(struct span *s) {
+    for (;;) {
+        struct span at = *s, line = text_line(s);
+        size_t used = at.n - s->n;
+        if (!used || at.p[used - 1] != '\n') return at.n > HTTP_HEAD ? -1 : 0;
+        if (used < 2 || at.p[used - 2] != '\r') return -1;
+        if (!line.n) return 1;
+    }
+}
+
+/* The chunked body of a request (RFC 9112 7.1), as far as it has come: p[0, *body) is decoded already, p[*body, *n) is not.
+ * Decodes in place what is complete and closes the gap. Returns 1 at the end of the body (behind *body stands the next
+ *  * request), 0 when more is needed, -1 when it is bad, -2 when it is larger than HTTP_BODY. */
+static int http_unchunk(uint8_t *p, size_t *n, size_t *body) {
+    struct span s = base_span(p + *body, *n - *body);
+    int result = 0;
+    for (;;) {
+        struct span at = s, line = text_line(&s), digits = text_cut(&line, ';');
+        size_t used = at.n - s.n;
+        uint32_t size;
+        if (!used || at.p[used - 1] != '\n') {
+            result = at.n > 256 ? -1 : 0;
+            s = at;
+            break;
+        }
+        if (used < 3 || at.p[used - 2] != '\r' || digits.n > 7 || !text_hex(digits, &size)) return -1;
+        if (size > HTTP_BODY - *body) return -2;
+        if (size && s.n < size + 2u) {
+            s = at;
+            break;
+        }
+        if (!size && (result = http_trailer(&s))) break;
+        if (!size) {
+            s = at;
+            break;
+        }
         if (s.p[size] != '\r' || s.p[size + 1] != '\n') return -1;
+        memmove(p + *body, s.p, size);
+        *body += size;
         s = base_span(s.p + size + 2, s.n - size - 2);
     }
-    for (;;) { /* trailer fields are read over */
-        const uint8_t *lf = s.n ? memchr(s.p, '\n', s.n) : NULL;
-        if (!lf) return s.n > HTTP_HEAD ? -1 : 0;
-        if (!text_line(&s).n) return (int)(s.p - in.p);
-    }
+    memmove(p + *body, s.p, s.n);
+    *n = *body + s.n;
+    return result;
 }
 
 /* A response in the making: the caller lends both buffers, http_finish puts them together. */
@@ -3009,8 +3062,9 @@ struct http_resp {
     const char *type; /* of the body; NULL: none */
     struct wr extra, body;
     char lines[HTTP_EXTRA];
-    bool head; /* HEAD: the body is measured and left out (RFC 9110 9.3.2) */
-    bool close;
+    bool head;        /* HEAD: the body is measured and left out (RFC 9110 9.3.2) */
+    bool close, keep; /* what Connection says; keep: to an HTTP/1.0 client that asked for it */
+    int64_t unix_s;   /* for Date; 0: no clock, no Date (RFC 9110 6.6.1) */
 };
 
 static void http_respond(struct http_resp *r, void *body, size_t cap) {
@@ -3026,7 +3080,7 @@ static const char *http_reason(int status) {
     } known[] = {{200, "OK"},
                  {201, "Created"},
                  {204, "No Content"},
-                 {303, "See Other"},
+                 {307, "Temporary Redirect"},
                  {400, "Bad Request"},
                  {401, "Unauthorized"},
                  {403, "Forbidden"},
@@ -3073,7 +3127,15 @@ static bool http_finish(struct http_resp *r, struct wr *w) {
     if (r->type) text_putf(w, "Content-Type: %s\r\n", r->type);
     if (r->status != 204) text_putf(w, "Content-Length: %zu\r\n", r->body.n); /* RFC 9110 8.6: none with 204 */
     text_put(w, "Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\nX-Content-Type-Options: nosniff\r\n");
-    if (r->close) text_put(w, "Connection: close\r\n");
+    if (r->close)
+        text_put(w, "Connection: close\r\n");
+    else if (r->keep)
+        text_put(w, "Connection: keep-alive\r\n");
+    if (r->unix_s) {
+        text_put(w, "Date: ");
+        text_put_date(w, r->unix_s);
+        text_put(w, "\r\n");
+    }
     bytes_put(w, r->lines, r->extra.n);
     text_put(w, "\r\n");
     if (!r->head && r->status != 204) bytes_put(w, r->body.p, r->body.n);
@@ -3590,7 +3652,8 @@ struct sender {
     uint8_t pt, rtx_pt;               /* rtx_pt 0: none, packets are repeated as they were */
     int abs_send_time, playout_delay; /* header extension ids, 0: none */
     uint32_t ssrc, rtx_ssrc, clock_offset;
-    uint32_t seq; /* of the next packet; RTP's 16 bits are its lower half */
+    char cname[17]; /* random, so that it follows nobody from session to session (RFC 7022 4.2) */
+    uint32_t seq;   /* of the next packet; RTP's 16 bits are its lower half */
     uint16_t rtx_seq;
     int64_t ticks; /* the newest timestamp before clock_offset: strictly increasing */
 
@@ -3641,7 +3704,7 @@ static void sender_emit_rtcp(struct sender *s, struct wr *w) {
 static void sender_bye(struct sender *s) {
     uint8_t packet[256];
     struct wr w = bytes_wr(packet, sizeof packet);
-    rtcp_put_bye(&w, s->ssrc, s->media->name);
+    rtcp_put_bye(&w, s->ssrc, s->cname);
     sender_emit_rtcp(s, &w);
 }
 
@@ -3650,7 +3713,7 @@ static void sender_report(struct sender *s, int64_t now, int64_t wall) {
     struct wr w = bytes_wr(packet, sizeof packet);
     uint32_t timestamp = (uint32_t)rtp_clock(now) + s->clock_offset;
     rtcp_put_sr(&w, s->ssrc, rtcp_ntp(now + wall), timestamp, s->packets, s->octets);
-    rtcp_put_sdes(&w, s->ssrc, s->media->name);
+    rtcp_put_sdes(&w, s->ssrc, s->cname);
     sender_emit_rtcp(s, &w);
     s->next_report = now + SENDER_REPORT;
 }
@@ -4021,6 +4084,7 @@ static int viewer_open(struct viewer *v, struct lobby *l, const struct sdp_secti
     uint32_t random[5];
     crypt_random(l->crypt, random, sizeof random);
     sender_start(&v->sender, media, random, now);
+    crypt_name(l->crypt, 12, v->sender.cname, sizeof v->sender.cname);
     v->sender.out = l->out;
     v->sender.pt = codec->pt;
     v->sender.rtx_pt = rtx ? rtx->pt : 0;
@@ -4053,6 +4117,7 @@ static int viewer_answer(struct lobby *l, const struct viewer_join *j, int64_t n
                            .pwd = v->ice.pwd,
                            .fingerprint = l->dtls->fingerprint,
                            .name = m->name,
+                           .cname = v->sender.cname,
                            .server = v->dtls.server,
                            .candidate = j->candidate,
                            .candidates = j->candidates};
@@ -4126,9 +4191,11 @@ static enum drop viewer_stun(struct lobby *l, const struct path *path, struct sp
     enum drop d = stun_read(s, &m);
     if (d) return d;
     struct viewer *v = viewer_by_ufrag(l, m.username);
-    d = v ? ice_input(&v->ice, path, s, &m, now, &reply) : ice_stranger(&m, &reply);
+    /* DEVIATION: RFC 8489 9.1.3 answers 400 or 401 to strangers; silence makes this port no reflector */
+    if (!v) return m.username.p ? DROP_STUN_USERNAME : DROP_STUN_NO_CREDENTIALS;
+    d = ice_input(&v->ice, path, s, &m, now, &reply);
     if (reply.n && !reply.bad) l->out.send(l->out.to, path, reply.p, reply.n);
-    if (d || !v || !ice_connected(&v->ice)) return d;
+    if (d || !ice_connected(&v->ice)) return d;
     if (v->state == VIEWER_CHECKING) {
         viewer_set(v, VIEWER_SHAKING);
         dtls_start(&v->dtls, path, now);
@@ -4348,7 +4415,7 @@ static struct span guard_host_of(struct span authority) {
 
 /* A browser that was tricked into sending a foreign name here must not be served: its page would own our answers. */
 static bool guard_host(const struct guard *g, const struct http_req *q) {
-    struct span host = guard_host_of(http_header(q, "host"));
+    struct span host = guard_host_of(q->authority.p ? q->authority : http_header(q, "host")); /* RFC 9112 3.2.2 */
     struct wcam_addr ip;
     if (text_ip(host, &ip) || text_like(host, "localhost") || (!host.n && !q->minor)) return true;
     for (int i = 0; i < g->hosts; i++)
@@ -4382,13 +4449,6 @@ static void guard_cors(const struct guard *g, const struct http_req *q, struct h
                         "Access-Control-Max-Age: 600\r\n");
 }
 
-/* An unsafe method from a foreign page that is not listed: refused, whatever credentials the browser attaches. */
-static bool guard_foreign(const struct guard *g, const struct http_req *q) {
-    struct span origin = http_header(q, "origin");
-    bool safe = text_is(q->method, "GET") || text_is(q->method, "HEAD") || text_is(q->method, "OPTIONS");
-    return !safe && origin.p && !guard_same_origin(q, origin) && !guard_listed(g, origin);
-}
-
 static bool guard_has_cookie(const struct guard *g, const struct http_req *q) {
     for (int i = 0; i < q->fields; i++) {
         struct span list = q->field[i].value;
@@ -4401,11 +4461,23 @@ static bool guard_has_cookie(const struct guard *g, const struct http_req *q) {
     return false;
 }
 
+/* An unsafe method from a foreign page that is not listed: refused, whatever credentials the browser attaches. A browser
+ * says where an unsafe request comes from; with a cookie, who does not say it is refused too. */
+static bool guard_foreign(const struct guard *g, const struct http_req *q) {
+    struct span origin = http_header(q, "origin");
+    bool safe = text_is(q->method, "GET") || text_is(q->method, "HEAD") || text_is(q->method, "OPTIONS");
+    if (safe) return false;
+    if (!origin.p) return guard_has_cookie(g, q) && !http_header(q, "authorization").p;
+    return !guard_same_origin(q, origin) && !guard_listed(g, origin);
+}
+
 static bool guard_query_token(const struct guard *g, const struct http_req *q) {
     uint8_t plain[GUARD_TEXT];
     struct wr w = bytes_wr(plain, sizeof plain);
-    return g->token[0] && text_unpercent(&w, http_query(q->query, "token")) &&
-           crypt_same_text(bytes_written(&w), text_of(g->token));
+    bool ok = g->token[0] && text_unpercent(&w, http_query(q->query, "token")) &&
+              crypt_same_text(bytes_written(&w), text_of(g->token));
+    crypt_wipe(plain, sizeof plain);
+    return ok;
 }
 
 /* Bearer (RFC 6750 2.1) with the token, Basic (RFC 7617) with the name and password. */
@@ -4434,26 +4506,39 @@ static void guard_challenge(const struct guard *g, struct http_resp *r) {
                             : "The token is missing or wrong: open the address with ?token=... at its end.");
 }
 
-/* Joins cost a handshake each: GUARD_RATE unsafe requests per second and address, GUARD_BURST at once. */
-static bool guard_too_often(struct guard *g, const struct wcam_addr *from, int64_t now) {
-    int oldest = 0, at = -1;
-    for (int i = 0; i < GUARD_ADDRESSES && at < 0; i++) {
-        struct wcam_addr known = g->rate[i].from;
-        known.port = from->port;
-        if (base_addr_same(&known, from)) at = i;
+/* The bucket of an address; IPv6 by its /64, since whoever has one address there has all of them. */
+static int guard_bucket(struct guard *g, const struct wcam_addr *from, int64_t now) {
+    struct wcam_addr key = *from;
+    int oldest = 0;
+    key.port = 0;
+    if (key.family == 6) memset(key.ip + 8, 0, 8);
+    for (int i = 0; i < GUARD_ADDRESSES; i++) {
+        if (base_addr_same(&g->rate[i].from, &key)) {
+            int64_t earned = (now - g->rate[i].at) * GUARD_RATE;
+            g->rate[i].tokens = base_min(g->rate[i].tokens + earned, GUARD_BURST * BASE_S);
+            g->rate[i].at = now;
+            return i;
+        }
         if (g->rate[i].at < g->rate[oldest].at) oldest = i;
     }
-    if (at < 0) {
-        at = oldest;
-        g->rate[at].from = *from;
-        g->rate[at].tokens = GUARD_BURST * BASE_S;
-        g->rate[at].at = now;
-    }
-    g->rate[at].tokens = base_min(g->rate[at].tokens + (now - g->rate[at].at) * GUARD_RATE, GUARD_BURST * BASE_S);
-    g->rate[at].at = now;
-    if (g->rate[at].tokens < BASE_S) return true;
-    g->rate[at].tokens -= BASE_S;
-    return false;
+    g->rate[oldest].from = key;
+    g->rate[oldest].tokens = GUARD_BURST * BASE_S;
+    g->rate[oldest].at = now;
+    return oldest;
+}
+
+/* Joins cost a handshake each, and passwords can be guessed: GUARD_RATE per second and address, GUARD_BURST at once. */
+static bool guard_exhausted(struct guard *g, const struct wcam_addr *from, int64_t now) {
+    return g->rate[guard_bucket(g, from, now)].tokens < BASE_S;
+}
+
+static void guard_charge(struct guard *g, const struct wcam_addr *from, int64_t now) {
+    g->rate[guard_bucket(g, from, now)].tokens -= BASE_S;
+}
+
+/* Does the request bring credentials, right or wrong? */
+static bool guard_tries(const struct guard *g, const struct http_req *q) {
+    return (g->token[0] || g->user[0]) && (http_header(q, "authorization").p || http_query(q->query, "token").p);
 }
 
 /* ==== 21 page ===============================================================
@@ -4826,6 +4911,8 @@ static void page_policy(struct wr *headers, struct span html) {
  * pure; uses base, bytes, text, crypt, http, media, viewer, sender, whep, guard, page
  */
 
+enum route_limits { ROUTE_RESERVE = 4096 /* one viewer's JSON, and the drop counters' */ };
+
 /* All that is served. Storage belongs to the world. */
 struct site {
     struct crypt crypt;
@@ -4838,7 +4925,16 @@ struct site {
     int candidates;
     uint64_t drops[DROP_COUNT];
     int64_t born;
+    char policy[512]; /* the page's Content-Security-Policy header */
 };
+
+/* Once at the start; scratch holds the page meanwhile. */
+static void route_start(struct site *s, void *scratch, size_t cap) {
+    struct wr page = bytes_wr(scratch, cap), policy = bytes_wr(s->policy, sizeof s->policy - 1);
+    page_write(&page);
+    page_policy(&policy, bytes_written(&page));
+    s->policy[policy.n] = 0;
+}
 
 /* One request with its surroundings. */
 struct route {
@@ -4915,7 +5011,7 @@ static void route_state(const struct route *t, struct http_resp *r) {
         s->lobby.count, s->lobby.max, (unsigned long long)s->lobby.joined, (unsigned long long)packets,
         (unsigned long long)octets, (long long)((t->now - s->born) / BASE_S));
     text_put(w, ",\n\"sessions\":[");
-    for (int i = 0; i < s->lobby.max; i++) {
+    for (int i = 0; i < s->lobby.max && w->cap - w->n > ROUTE_RESERVE; i++) { /* as many as there is room for */
         if (!viewer_active(s->lobby.slot[i])) continue;
         text_put(w, comma);
         route_json_viewer(w, s->lobby.slot[i], t->now);
@@ -4931,11 +5027,11 @@ static void route_state(const struct route *t, struct http_resp *r) {
     text_put(w, "}}\n");
 }
 
-static void route_page(struct http_resp *r) {
+static void route_page(const struct site *s, struct http_resp *r) {
     r->status = 200;
     r->type = "text/html; charset=utf-8";
     page_write(&r->body);
-    page_policy(&r->extra, bytes_written(&r->body));
+    text_put(&r->extra, s->policy);
 }
 
 /* ?token= on a page moves to a cookie; the page takes it out of the address bar. No redirect: a Strict cookie would
@@ -4987,10 +5083,14 @@ static void route_camera(const struct route *t, struct span name, struct span re
         whep_serve(&w, r);
     } else if (what.n)
         http_problem(r, 404, "There is nothing at this address.");
-    else if (get)
-        route_page(r);
-    else
+    else if (!get) {
+        text_put(&r->extra, "Allow: GET, HEAD, OPTIONS\r\n");
         http_problem(r, 405, "This page can only be read.");
+    } else if (t->req->path.p[t->req->path.n - 1] == '/') { /* the page's own addresses are relative to /NAME */
+        r->status = 307;
+        text_putf(&r->extra, "Location: /%s\r\n", m->name);
+    } else
+        route_page(s, r);
 }
 
 static void route_table(const struct route *t, struct http_resp *r) {
@@ -4999,7 +5099,7 @@ static void route_table(const struct route *t, struct http_resp *r) {
     if (!text_after(&path, "/"))
         http_problem(r, 400, "The request names no path.");
     else if (get && !path.n)
-        route_page(r);
+        route_page(t->site, r);
     else if (get && text_is(path, "api/streams"))
         route_state(t, r);
     else if (get && text_is(path, "favicon.ico"))
@@ -5035,14 +5135,16 @@ static void route_serve(const struct route *t, struct http_resp *r) {
         r->status = 200;
         r->type = "text/plain";
         text_put(&r->body, "ok\n");
-    } else if (!guard_admits(g, q))
-        guard_challenge(g, r);
-    else if (guard_foreign(g, q))
-        http_problem(r, 403, "Pages of another origin may not do this: see --cors.");
-    else if (!safe && guard_too_often(g, &t->from, t->now)) {
+    } else if ((!safe || guard_tries(g, q)) && guard_exhausted(g, &t->from, t->now)) {
         text_put(&r->extra, "Retry-After: 1\r\n");
         http_problem(r, 429, "Too many requests from this address: wait a second.");
+    } else if (!guard_admits(g, q)) {
+        if (guard_tries(g, q)) guard_charge(g, &t->from, t->now);
+        guard_challenge(g, r);
+    } else if (guard_foreign(g, q)) {
+        http_problem(r, 403, "Pages of another origin may not do this: see --cors.");
     } else {
+        if (!safe) guard_charge(g, &t->from, t->now);
         if (guard_query_token(g, q) && route_is_page(t)) route_cookie(t, r);
         route_table(t, r);
     }
@@ -5213,18 +5315,29 @@ static bool net_open_family(struct net *n, struct wcam_addr a) {
     return true;
 }
 
-/* Opens what --listen names. Loopback and "any" exist in both families; the other one is taken when it works. */
-static int net_open(struct net *n, struct wcam_addr a) {
+/* Opens what --listen names, in the other family too where it means both: localhost may resolve to ::1, and [::] is
+ * everything. The other family may be missing here; taken by somebody else it must not be. */
+static bool net_open_both(struct net *n, struct wcam_addr a) {
     struct wcam_addr other = {.family = a.family == 4 ? 6 : 4};
+    bool loopback = base_addr_loopback(&a) && a.family == 4, any = base_addr_any(&a) && a.family == 6;
+    if (!net_open_family(n, a) && (!any || errno == EADDRINUSE)) return false;
+    other.port = n->port ? n->port : a.port;
+    if (loopback) other.ip[15] = 1;
+    if (loopback || any) return net_open_family(n, other) || (errno != EADDRINUSE && n->port);
+    return true;
+}
+
+static int net_open(struct net *n, struct wcam_addr a) {
     if (pipe(n->wake) || !net_prepare(n->wake[0]) || !net_prepare(n->wake[1])) return -1;
-    bool opened = net_open_family(n, a);
-    other.port = opened ? n->port : a.port;
-    if (base_addr_loopback(&a) && a.family == 4 && opened) { /* localhost may resolve to ::1 */
-        other.ip[15] = 1;
-        net_open_family(n, other);
-    } else if (base_addr_any(&a) && a.family == 6) /* [::] means everything: IPv4 too */
-        opened = net_open_family(n, other) || opened;
-    return opened ? 0 : -1;
+    for (int tries = a.port ? 1 : 16; tries; tries--) { /* a free TCP port may be taken in UDP or the other family */
+        if (net_open_both(n, a)) return 0;
+        int why = errno;
+        for (int i = 0; i < 2; i++) net_shut(&n->tcp[i]), net_shut(&n->udp[i]);
+        n->port = 0;
+        errno = why;
+        if (why != EADDRINUSE) break;
+    }
+    return -1;
 }
 
 static void net_wake(struct net *n) {
@@ -5352,11 +5465,15 @@ static void net_flush(struct net *n) {
     if (!length) return;
     if (net_transmit(n, &n->batch_path, n->batch, length, size)) return;
     bool refused = size < length && (errno == EINVAL || errno == EIO || errno == ENOPROTOOPT || errno == EMSGSIZE);
-    if (refused) n->segment = false; /* a device without checksum offload: one by one from now on */
+    size_t sent = 0;
     for (size_t at = 0; at < length; at += size) {
         size_t part = length - at < size ? length - at : size;
-        if (!refused || !net_transmit(n, &n->batch_path, n->batch + at, part, part)) n->drops[DROP_UDP_SEND]++;
+        if (refused && net_transmit(n, &n->batch_path, n->batch + at, part, part))
+            sent++;
+        else
+            n->drops[DROP_UDP_SEND]++;
     }
+    if (sent) n->segment = false; /* a device that cannot: one by one from now on */
 }
 
 /* Takes a datagram; it leaves with net_flush at the latest. */
@@ -5555,13 +5672,12 @@ static void source_read_pipe(struct source *s, int64_t now) {
 /* Says what a file is that holds no H.264 byte stream, so that its owner knows what to do. */
 static const char *source_sniff(struct span head) {
     if (!head.n) return "is empty";
-    for (size_t i = 0; i + 3 <= head.n; i++)
-        if (!head.p[i] && !head.p[i + 1] && head.p[i + 2] == 1) return NULL;
     if (head.n > 8 && !memcmp(head.p + 4, "ftyp", 4))
         return "is an MP4 file: take the H.264 out with ffmpeg -i FILE -c copy -bsf:v h264_mp4toannexb out.h264";
     if (head.n > 4 && !memcmp(head.p, "\x1a\x45\xdf\xa3", 4))
-        return "is a Matroska file: take the H.264 out with ffmpeg -i FILE -c copy -bsf:v h264_mp4toannexb "
-               "out.h264";
+        return "is a Matroska file: take the H.264 out with ffmpeg -i FILE -c copy -bsf:v h264_mp4toannexb out.h264";
+    for (size_t i = 0; i + 3 <= head.n; i++)
+        if (!head.p[i] && !head.p[i + 1] && head.p[i + 2] == 1) return NULL;
     return "holds no H.264 byte stream (Annex B)";
 }
 
@@ -5570,7 +5686,7 @@ static int source_open_file(struct source *s, const char *path, char *why, size_
     struct stat st;
     s->kind = SOURCE_FILE;
     s->media.kind = "file";
-    s->fd = open(path, O_RDONLY | O_CLOEXEC);
+    s->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not hang the start */
     if (s->fd < 0 || fstat(s->fd, &st)) {
         snprintf(why, cap, "cannot open '%s': %s", path, strerror(errno));
         return -1;
@@ -5671,19 +5787,20 @@ static struct source *source_open(const char *text, double fps, size_t history, 
 /* ==== 25 server =============================================================
  * The event loop, and TCP connections that carry HTTP. A connection is bounded in memory and time at every step; how
  * many there are is bounded too, the longest idle one gives way to a new one.
- * world; uses base, bytes, http, media, viewer, route, net, source
+ * world; uses base, bytes, text, http, media, viewer, route, net, source
  */
 enum server_limits {
     SERVER_CONNS = 256,
     SERVER_FDS = 5 + SERVER_CONNS + BASE_STREAMS,
-    SERVER_BODY = BASE_SDP,
-    SERVER_IN = HTTP_HEAD + SERVER_BODY + 8192, /* a request with chunk framing */
+    SERVER_IN = HTTP_HEAD + HTTP_BODY + 8192, /* a request with chunk framing */
     SERVER_IN_FIRST = 4096,
     SERVER_OUT = 256 * 1024, /* the largest response body */
     SERVER_DATAGRAMS = 128,  /* per wait, so that nobody starves the rest */
-    SERVER_ACCEPTS = 32
+    SERVER_ACCEPTS = 32,
+    SERVER_PIPELINE = 4 /* requests of one connection per round */
 };
 #define SERVER_REQUEST (10 * BASE_S) /* for a whole request to come in, and a response to go out */
+#define SERVER_DEAF    (200 * BASE_MS)
 #define SERVER_IDLE    (30 * BASE_S) /* between two requests */
 
 struct server_conn {
@@ -5694,6 +5811,8 @@ struct server_conn {
     uint8_t *out; /* the response under way; NULL: none */
     size_t out_n, out_at;
     bool close, continued; /* continued: 100 was sent */
+    bool more;             /* complete requests are left for the next round */
+    size_t chunked;        /* bytes of a chunked body decoded so far, behind the head */
     int64_t deadline;
 };
 
@@ -5706,10 +5825,12 @@ struct server {
     bool sockets;
     volatile sig_atomic_t stop;
     struct http_req req;
-    uint8_t body[SERVER_BODY], page[SERVER_OUT];
+    uint8_t page[SERVER_OUT];
+    int64_t deaf; /* no descriptors left: no accepting until then */
     uint64_t told_joined;
+    int told_count;
     int64_t told; /* when the streams' states were last looked at for the log */
-    const char *told_reason[BASE_STREAMS];
+    char told_reason[BASE_STREAMS][160];
     struct wcam_config config; /* the callbacks; its strings are not kept */
 };
 
@@ -5730,11 +5851,12 @@ static void server_drop(struct server *s, struct server_conn *c) {
 }
 
 /* Puts the response behind the connection's output. false: no memory. */
-static bool server_respond(struct server_conn *c, struct http_resp *r) {
+static bool server_respond(const struct server *s, struct server_conn *c, struct http_resp *r) {
     size_t cap = 1024 + HTTP_EXTRA + r->body.n;
     uint8_t *p = malloc(cap);
     struct wr w = bytes_wr(p, cap);
     r->close = c->close;
+    r->unix_s = (net_now() + s->site.lobby.wall) / BASE_S;
     if (!p || !http_finish(r, &w)) {
         free(p);
         return false;
@@ -5751,7 +5873,7 @@ static bool server_refuse(struct server *s, struct server_conn *c, int status, c
     http_problem(&r, status, why);
     s->site.drops[d]++;
     c->close = true;
-    return server_respond(c, &r);
+    return server_respond(s, c, &r);
 }
 
 /* The viewers' storage comes from here and goes back here. */
@@ -5786,13 +5908,14 @@ static void server_tell(struct server *s, int64_t now) {
     for (int i = 0; i < s->site.streams; i++) {
         const struct media *m = s->site.stream[i];
         const char *reason = media_reason(m);
-        if (reason == s->told_reason[i]) continue;
-        s->told_reason[i] = reason;
+        if (s->told_count > i && !strncmp(reason, s->told_reason[i], sizeof s->told_reason[i] - 1)) continue;
+        text_copy(s->told_reason[i], sizeof s->told_reason[i], text_of(reason));
         if (*reason)
             server_log(s, WCAM_LOG_INFO, "%s: %s", m->name, reason);
         else
             server_log(s, WCAM_LOG_INFO, "%s: live, %s, %dx%d", m->name, media_codec(m), m->sps->width, m->sps->height);
     }
+    s->told_count = s->site.streams;
     if (s->site.lobby.joined != s->told_joined)
         server_log(s, WCAM_LOG_INFO, "%d watching, %llu came since the start", s->site.lobby.count,
                    (unsigned long long)s->site.lobby.joined);
@@ -5807,7 +5930,8 @@ static bool server_request(struct server *s, struct server_conn *c, struct span 
     server_reserve_viewer(s);
     route_serve(&t, &r);
     c->close = !s->req.keep_alive;
-    return server_respond(c, &r);
+    r.keep = !s->req.minor;
+    return server_respond(s, c, &r);
 }
 
 /* RFC 9110 10.1.1: a client that waits for it gets 100 before its body. The few bytes fit any socket buffer. */
@@ -5817,34 +5941,42 @@ static void server_continue(struct server_conn *c) {
     c->continued = send(c->fd, line, sizeof line - 1, MSG_NOSIGNAL) == (ssize_t)sizeof line - 1;
 }
 
+/* Is the request's body complete? 1 and *body, 0: more is needed, -1: refused. */
+static int server_body(struct server *s, struct server_conn *c, size_t head, struct span *body) {
+    const struct http_req *q = &s->req;
+    size_t n = c->in_n - head;
+    int done = n >= q->length;
+    *body = base_span(c->in + head, (size_t)q->length);
+    if (q->chunked) {
+        done = http_unchunk(c->in + head, &n, &c->chunked);
+        c->in_n = head + n;
+        *body = base_span(c->in + head, c->chunked);
+    }
+    bool large = q->length > HTTP_BODY || done == -2 || c->in_n == SERVER_IN;
+    if (!large && done >= 0) return done;
+    server_refuse(s, c, large ? 413 : 400, large ? "The body is larger than 64 KB." : "The chunked body is malformed.",
+                  DROP_HTTP_BAD);
+    return -1;
+}
+
 /* Serves the next complete request: then c->out holds the response. false: the connection is to be dropped. */
 static bool server_serve(struct server *s, struct server_conn *c, int64_t now) {
-    struct span in = base_span(c->in, c->in_n);
-    struct http_req *q = &s->req;
+    struct span body;
     if (c->out || !c->in_n) return true;
-    int head = http_read(in, q);
-    if (head < 0) return server_refuse(s, c, q->status, q->why, DROP_HTTP_BAD);
-    if (!head) return true;
-    struct span rest = base_span(in.p + head, in.n - (size_t)head), body = base_span(rest.p, (size_t)q->length);
-    if (q->length > SERVER_BODY) return server_refuse(s, c, 413, "The body is larger than 64 KB.", DROP_HTTP_BAD);
-    size_t used = (size_t)q->length;
-    if (q->chunked) {
-        struct wr w = bytes_wr(s->body, sizeof s->body);
-        int n = http_unchunk(rest, &w);
-        if (n < 0 && w.bad) return server_refuse(s, c, 413, "The body is larger than 64 KB.", DROP_HTTP_BAD);
-        if (n < 0) return server_refuse(s, c, 400, "The chunked body is malformed.", DROP_HTTP_BAD);
-        body = bytes_written(&w);
-        used = n ? (size_t)n : rest.n + 1;
-    }
-    if (used > rest.n) {
-        if (q->expects) server_continue(c);
+    int head = http_read(base_span(c->in, c->in_n), &s->req);
+    if (head < 0) return server_refuse(s, c, s->req.status, s->req.why, DROP_HTTP_BAD);
+    int done = head ? server_body(s, c, (size_t)head, &body) : 0;
+    if (done < 0) return c->out != NULL;
+    if (!done) {
+        if (head && s->req.expects) server_continue(c);
         return true;
     }
     if (!server_request(s, c, body, now)) return false;
-    used += (size_t)head;
+    size_t used = (size_t)head + body.n;
     memmove(c->in, c->in + used, c->in_n - used);
     c->in_n -= used;
     c->continued = false;
+    c->chunked = 0;
     c->deadline = now + SERVER_REQUEST;
     return true;
 }
@@ -5890,11 +6022,14 @@ static bool server_write(struct server_conn *c, int64_t now) {
 }
 
 static bool server_conn_tick(struct server *s, struct server_conn *c, short events, int64_t now) {
-    bool alive = true;
-    if (events & (POLLIN | POLLHUP | POLLERR) && !c->out) alive = server_read(c, now);
-    while (alive && (alive = server_serve(s, c, now)) && c->out) { /* pipelined requests, one after the other */
+    bool alive = true, work = events || c->out || c->more;
+    if (events & (POLLIN | POLLHUP | POLLERR) && !c->out && !c->more) alive = server_read(c, now);
+    c->more = false;
+    for (int i = 0; work && alive && (alive = server_serve(s, c, now)) && c->out; i++) {
         alive = server_write(c, now);
-        if (c->out) break;
+        if (c->out || !alive) break;
+        c->more = i + 1 == SERVER_PIPELINE && c->in_n; /* the others have their turn */
+        if (c->more) break;
     }
     if (!alive || now < c->deadline) return alive;
     if (c->out || !c->in_n) return false;
@@ -5902,23 +6037,40 @@ static bool server_conn_tick(struct server *s, struct server_conn *c, short even
     return server_refuse(s, c, 408, "The request took too long.", DROP_HTTP_SLOW) && server_write(c, now);
 }
 
+/* Every place is taken: the longest idle connection gives way, else the oldest of the address that has the most. */
+static void server_make_room(struct server *s) {
+    struct server_conn *victim = NULL;
+    int most = 0;
+    for (int i = 0; i < s->conns; i++) {
+        struct server_conn *c = &s->conn[i];
+        int same = !c->in_n && !c->out ? SERVER_CONNS + 1 : 0;
+        for (int k = 0; k < s->conns && same <= SERVER_CONNS; k++) {
+            struct wcam_addr other = s->conn[k].from;
+            other.port = c->from.port;
+            same += base_addr_same(&c->from, &other);
+        }
+        if (victim && (same < most || (same == most && c->deadline >= victim->deadline))) continue;
+        victim = c;
+        most = same;
+    }
+    s->site.drops[DROP_HTTP_FULL]++;
+    if (victim) server_drop(s, victim);
+}
+
 static void server_accept(struct server *s, int listener, int64_t now) {
     for (int i = 0; i < SERVER_ACCEPTS; i++) {
         struct sockaddr_storage peer;
         socklen_t n = sizeof peer;
         int fd = accept(listener, (struct sockaddr *)&peer, &n);
-        if (fd < 0) return;
-        struct server_conn *idle = NULL;
-        for (int k = 0; k < s->conns && s->conns == SERVER_CONNS; k++) {
-            struct server_conn *c = &s->conn[k];
-            if (!c->in_n && !c->out && (!idle || c->deadline < idle->deadline)) idle = c;
+        if (fd < 0) {
+            if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) s->deaf = now + SERVER_DEAF;
+            return;
         }
-        if (idle) server_drop(s, idle);
-        if (s->conns == SERVER_CONNS || !net_prepare(fd)) {
-            s->site.drops[DROP_HTTP_FULL]++;
+        if (!net_prepare(fd)) {
             close(fd);
             continue;
         }
+        if (s->conns == SERVER_CONNS) server_make_room(s);
         struct server_conn *c = &s->conn[s->conns++];
         *c = (struct server_conn){
             .fd = fd, .from = net_from_os((struct sockaddr *)&peer), .deadline = now + SERVER_IDLE};
@@ -5964,7 +6116,9 @@ static int64_t server_tick(struct server *s, int64_t now) {
 /* The descriptors to wait for, in a fixed order: wake, UDP, TCP, connections, pipes. */
 static int server_watch(const struct server *s, struct pollfd *fds) {
     int n = 0;
-    const int fixed[] = {s->net.wake[0], s->net.udp[0], s->net.udp[1], s->net.tcp[0], s->net.tcp[1]};
+    bool deaf = net_now() < s->deaf;
+    const int fixed[] = {s->net.wake[0], s->net.udp[0], s->net.udp[1], deaf ? -1 : s->net.tcp[0],
+                         deaf ? -1 : s->net.tcp[1]};
     for (int i = 0; i < 5; i++) fds[n++] = (struct pollfd){fixed[i], POLLIN, 0};
     for (int i = 0; i < s->conns; i++)
         fds[n++] = (struct pollfd){s->conn[i].fd, (short)(s->conn[i].out ? POLLOUT : POLLIN), 0};
@@ -5988,8 +6142,8 @@ static void server_handle(struct server *s, const struct pollfd *fds, int n, int
 }
 
 static int64_t server_deadline(const struct server *s, int64_t next) {
-    for (int i = 0; i < s->conns; i++) next = base_min(next, s->conn[i].deadline);
-    return next;
+    for (int i = 0; i < s->conns; i++) next = base_min(next, s->conn[i].more ? 0 : s->conn[i].deadline);
+    return s->deaf ? base_min(next, s->deaf) : next;
 }
 
 /* One round: wait at most wait_us, serve. Returns the microseconds until the next must come, -1 on errors. */
@@ -6016,6 +6170,7 @@ enum wcam_defaults { WCAM_PORT = 8080, WCAM_VIEWERS = 64, WCAM_VIEWERS_MAX = 409
 struct wcam {
     struct server server;
     size_t history;
+    bool clocked; /* the time is known: from the system, or once wcam_tick told it */
     char url[96], why[320];
 };
 
@@ -6058,13 +6213,25 @@ static bool wcam_copy_list(const char *const *from, char to[][GUARD_TEXT], int *
     return true;
 }
 
+/* "*", "null", or scheme://host[:port] without a path (RFC 6454 6.2) */
+static bool wcam_is_origin(struct span s) {
+    if (text_is(s, "*") || text_is(s, "null")) return true;
+    return (text_after(&s, "http://") || text_after(&s, "https://")) && s.n && !memchr(s.p, '/', s.n);
+}
+
 static int wcam_configure_guard(wcam *w, const struct wcam_config *c) {
     struct guard *g = &w->server.site.guard;
     const char *token = c->token ? c->token : "", *user = c->user ? c->user : "";
     if ((c->token && !*token) || strlen(token) >= GUARD_TEXT)
         return wcam_fail(w, WCAM_EINVAL, "the token must have 1 to %d characters", GUARD_TEXT - 1);
-    if ((c->user && (!strchr(user, ':') || user[0] == ':')) || strlen(user) >= GUARD_TEXT)
+    const char *colon = strchr(user, ':');
+    if ((c->user && (!colon || colon == user || !colon[1])) || strlen(user) >= GUARD_TEXT)
         return wcam_fail(w, WCAM_EINVAL, "the user must be NAME:PASSWORD, at most %d characters", GUARD_TEXT - 1);
+    for (const char *const *h = c->hosts; h && *h; h++)
+        if (strpbrk(*h, "/:")) return wcam_fail(w, WCAM_EINVAL, "'%s' is not a host name: no port, no http://", *h);
+    for (const char *const *o = c->origins; o && *o; o++)
+        if (!wcam_is_origin(text_of(*o)))
+            return wcam_fail(w, WCAM_EINVAL, "'%s' is not an origin: it looks like https://example.org, or is *", *o);
     text_copy(g->token, sizeof g->token, text_of(token));
     text_copy(g->user, sizeof g->user, text_of(user));
     if (!wcam_copy_list(c->hosts, g->host, &g->hosts) || !wcam_copy_list(c->origins, g->origin, &g->origins))
@@ -6104,7 +6271,8 @@ static int wcam_open_sockets(wcam *w, const struct wcam_config *c) {
                          errno == EADDRINUSE ? " (choose another with --listen)" : "");
     s->sockets = true;
     struct wr url = bytes_wr(w->url, sizeof w->url - 1);
-    bool local = base_addr_any(&a) || base_addr_loopback(&a);
+    static const uint8_t one[4] = {127, 0, 0, 1};
+    bool local = base_addr_any(&a) || (base_addr_loopback(&a) && (a.family == 6 || !memcmp(a.ip, one, 4)));
     text_put(&url, a.family == 6 && !local ? "http://[" : "http://");
     if (local)
         text_put(&url, "localhost");
@@ -6134,7 +6302,9 @@ static int wcam_open(wcam *w, const struct wcam_config *c) {
                                  .out = {wcam_emit, s},
                                  .slot = calloc((size_t)max, sizeof(struct viewer *))};
     if (!site->lobby.slot) return wcam_fail(w, WCAM_ENOMEM, "out of memory");
+    route_start(site, s->page, sizeof s->page);
     if (c->listen && !*c->listen) return 0;
+    w->clocked = true;
     site->born = net_now();
     site->lobby.wall = net_wall() - net_now();
     site->lobby.out = (struct emit){net_send, &s->net};
@@ -6202,6 +6372,7 @@ int wcam_push(wcam *w, int stream, const void *unit, size_t n, int64_t pts_us) {
         return wcam_fail(w, WCAM_EFULL, "the access unit is larger than 4 MiB");
     }
     int64_t now = w->server.sockets ? net_now() : w->server.site.born;
+    if (!w->clocked) return wcam_fail(w, WCAM_EINVAL, "call wcam_tick first: it tells the time");
     if (!source_push(s, base_span(unit, n), pts_us, now))
         return wcam_fail(w, WCAM_EINVAL, "there is no start code (Annex B) in the access unit");
     return 0;
@@ -6210,6 +6381,7 @@ int wcam_push(wcam *w, int stream, const void *unit, size_t n, int64_t pts_us) {
 int wcam_push_bytes(wcam *w, int stream, const void *bytes, size_t n) {
     struct source *s = wcam_source(w, stream);
     if (!s || s->kind != SOURCE_PUSH) return wcam_fail(w, WCAM_EGONE, "stream %d is not one that is pushed", stream);
+    if (!w->clocked) return wcam_fail(w, WCAM_EINVAL, "call wcam_tick first: it tells the time");
     if (!source_buffer(s)) return wcam_fail(w, WCAM_ENOMEM, "out of memory");
     intake_bytes(&s->intake, base_span(bytes, n), w->server.sockets ? net_now() : w->server.site.born);
     return 0;
@@ -6223,8 +6395,10 @@ int wcam_run(wcam *w) {
 }
 
 void wcam_stop(wcam *w) {
+    int kept = errno; /* a signal handler may stand between a call and its errno */
     w->server.stop = 1;
     net_wake(&w->server.net);
+    errno = kept;
 }
 
 int wcam_service(wcam *w, int wait_ms) {
@@ -6253,6 +6427,7 @@ int wcam_offer(wcam *w, int stream, const char *offer, size_t n, char *answer, s
     const char *why = "";
     if (!s) return wcam_fail(w, WCAM_EGONE, "there is no stream %d", stream);
     if (!cap) return wcam_fail(w, WCAM_EFULL, "no room for the answer");
+    if (!w->clocked) return wcam_fail(w, WCAM_EINVAL, "call wcam_tick first: it tells the time");
     struct wr out = bytes_wr(answer, cap - 1);
     struct viewer_join join = {&s->media, base_span(offer, n), site->candidate, site->candidates};
     server_reserve_viewer(&w->server);
@@ -6278,6 +6453,7 @@ void wcam_input(wcam *w, const struct wcam_addr *from, void *bytes, size_t n, in
 }
 
 int64_t wcam_tick(wcam *w, int64_t now_us, int64_t unix_us) {
+    w->clocked = true;
     w->server.site.born = now_us;
     w->server.site.lobby.wall = unix_us - now_us;
     return server_tick(&w->server, now_us);
@@ -6352,6 +6528,7 @@ struct main_args {
     int sources;
     char *source[BASE_STREAMS];
     struct wcam_config config;
+    char user[GUARD_TEXT + 1], token[GUARD_TEXT + 1];
     const char *hosts[GUARD_LIST + 1], *origins[GUARD_LIST + 1], *public_ips[GUARD_LIST + 1];
     double fps;
     enum wcam_log_level level;
@@ -6380,9 +6557,9 @@ static int main_bad(const char *format, ...) {
 static void main_help(void) {
     puts("usage: webrtc_cam [options] [NAME[/STREAM]=]SOURCE ...\n\n"
          "Shows H.264 cameras in browsers over WebRTC: start it and open the address it prints.\n"
-         "SOURCE is a path to an H.264 byte stream (Annex B), looped; - for one on standard input; or\n"
-         "test:[WxH][@FPS][,gop=N] for the built-in picture (default). @FILE reads further arguments from a file, one "
-         "per line: keeps passwords out of ps.\n");
+         "SOURCE is a path to an H.264 byte stream (Annex B), looped; - for one on standard input;\n"
+         "or test:[WxH][@FPS][,gop=N] for the built-in picture (default). @FILE reads further\n"
+         "arguments from a file, one per line, which keeps passwords out of ps.\n");
     for (size_t i = 0; i < sizeof main_options / sizeof *main_options; i++) {
         const struct main_option *o = &main_options[i];
         char left[64];
@@ -6401,8 +6578,9 @@ static int main_read_file(struct main_args *a, const char *path) {
     }
     char *text = a->text + a->text_n;
     size_t n = fread(text, 1, MAIN_FILE - a->text_n - 1, f);
-    bool whole = fgetc(f) == EOF;
+    bool whole = fgetc(f) == EOF, broken = ferror(f);
     fclose(f);
+    if (broken) return main_bad("cannot read '%s'", path), 1;
     if (!whole) return main_bad("'%s' is too long for an argument file", path);
     text[n] = 0;
     a->text_n += n + 1;
@@ -6413,7 +6591,8 @@ static int main_read_file(struct main_args *a, const char *path) {
         size_t end = strlen(line);
         while (end && (line[end - 1] == '\r' || text_blank((uint8_t)line[end - 1]))) line[--end] = 0;
         if (!end || *line == '#') continue;
-        char *value = *line == '-' ? strpbrk(line, " \t") : NULL;
+        char *value = *line == '-' ? strpbrk(line, " \t=") : NULL;
+        if (value && *value == '=') value = NULL; /* --name=value stays one */
         if (value) *value++ = 0;
         while (value && text_blank((uint8_t)*value)) value++;
         if (a->argc + 2 >= MAIN_ARGS) return main_bad("too many arguments");
@@ -6449,14 +6628,11 @@ static int main_number(const char *option, const char *value, uint64_t max, uint
     return main_bad("%s takes a number from 1 to %llu, not '%s'", option, (unsigned long long)max, value);
 }
 
-/* A secret leaves the process list as soon as it has been read. */
-static const char *main_secret(struct main_args *a, char *value) {
-    size_t n = strlen(value) + 1;
-    if (n > MAIN_FILE - a->text_n) return value;
-    char *copy = memcpy(a->text + a->text_n, value, n);
-    a->text_n += n;
-    memset(value, '*', n - 1);
-    return copy;
+/* A secret leaves the process list as soon as it has been read. One that does not fit is refused by wcam_create. */
+static const char *main_secret(char *to, char *value) {
+    text_copy(to, GUARD_TEXT + 1, text_of(value));
+    memset(value, '*', strlen(value));
+    return to;
 }
 
 static int main_option(struct main_args *a, const struct main_option *o, char *value) {
@@ -6465,8 +6641,8 @@ static int main_option(struct main_args *a, const struct main_option *o, char *v
     int rc = 0;
     switch (o->id) {
     case MAIN_LISTEN: a->config.listen = *value ? value : "-"; return 0;
-    case MAIN_USER: a->config.user = main_secret(a, value); return 0;
-    case MAIN_TOKEN: a->config.token = main_secret(a, value); return 0;
+    case MAIN_USER: a->config.user = main_secret(a->user, value); return 0;
+    case MAIN_TOKEN: a->config.token = main_secret(a->token, value); return 0;
     case MAIN_OPEN: a->config.open = 1; return 0;
     case MAIN_HOST: return main_add(a->hosts, value, o->name);
     case MAIN_CORS: return main_add(a->origins, value, o->name);
@@ -6526,6 +6702,8 @@ static int main_add_source(wcam *w, char *arg, int number, double fps) {
         source = arg + left.n + 1;
     }
     if (!*source) return main_bad("'%s=' names no source", name);
+    if (name == made && left.n < strlen(arg) && !strncmp(arg + left.n + 1, "test:", 5))
+        return main_bad("'%.*s' is not a camera name: up to 32 of A-Z a-z 0-9 _ -", (int)left.n, arg);
     if (!strncmp(source, "rtsp://", 7) || !strncmp(source, "rtsps://", 8))
         return main_bad("this version does not read rtsp:// yet: ffmpeg -i URL -c copy -f h264 - | webrtc_cam -");
     if (!strcmp(source, "-") && main_stdin++) return main_bad("standard input can be only one camera");

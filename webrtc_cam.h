@@ -144,7 +144,7 @@ int wcam_hang_up(wcam *w, const char *id);
  *     wcam_input(w, &from, bytes, n, now_us); */
 void wcam_input(wcam *w, const struct wcam_addr *from, void *bytes, size_t n, int64_t now_us);
 
-/* Without sockets: does what is due at now_us; unix_us is the time of day in microseconds since 1970 (for RTCP).
+/* Without sockets: tells the time, and does what is due at now_us; to be called before anything else. unix_us is the time of day in microseconds since 1970 (for RTCP).
  * Returns the time by which to call again.
  *     next = wcam_tick(w, now_us, unix_us); */
 int64_t wcam_tick(wcam *w, int64_t now_us, int64_t unix_us);
