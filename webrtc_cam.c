@@ -472,7 +472,8 @@ static int text_ip4(struct span s, uint8_t *ip) {
     for (int i = 0; i < 4; i++) {
         uint64_t v;
         struct span part = text_cut(&s, '.');
-        if (part.n > 3 || !text_uint(part, 255, &v) || (i == 3 && s.n)) return -1;
+        bool padded = part.n > 1 && part.p[0] == '0'; /* octal to some, decimal to others */
+        if (part.n > 3 || padded || !text_uint(part, 255, &v) || (i == 3 && s.n)) return -1;
         ip[i] = (uint8_t)v;
     }
     return 0;
@@ -734,7 +735,7 @@ static enum drop stun_read(struct span s, struct stun_msg *m) {
             /* RFC 8489 14.7: it is the last attribute, over all that stands before it */
             uint32_t crc = bytes_crc32(base_span(s.p, (size_t)(at - s.p))) ^ STUN_FINGERPRINT_XOR;
             struct rd v = bytes_rd(value);
-            if (bytes_r32(&v) != crc || v.bad || bytes_left(&r)) return DROP_STUN_FINGERPRINT;
+            if (bytes_r32(&v) != crc || v.bad || bytes_left(&v) || bytes_left(&r)) return DROP_STUN_FINGERPRINT;
             m->fingerprint = true;
         } else if (m->integrity.p)
             continue; /* RFC 8489 14.5: ignored behind MESSAGE-INTEGRITY */
@@ -888,7 +889,7 @@ static enum drop ice_input(struct ice *ice, const struct path *path, struct span
         return DROP_ICE_ROLE;
     }
     ice_prove(ice, path, m->use_candidate);
-    ice->heard = now;
+    if (base_path_same(path, &ice->active)) ice->heard = now; /* RFC 7675 5.1: consent is for one path */
     stun_begin(reply, STUN_SUCCESS, m->id);
     stun_put_mapped(reply, path->remote);
     stun_finish(reply, key);
@@ -1549,7 +1550,9 @@ static int sdp_read(struct span text, struct sdp_offer *o, const char **why) {
     while (text.n) {
         struct span line = text_line(&text);
         if (!line.n && !text.n) break; /* a blank line at the end */
-        if (line.n < 2 || line.p[1] != '=' || line.n > SDP_LINE || memchr(line.p, 0, line.n)) return -1;
+        if (line.n < 2 || line.p[1] != '=' || line.n > SDP_LINE || memchr(line.p, 0, line.n) ||
+            memchr(line.p, '\r', line.n))
+            return -1;
         char type = (char)line.p[0];
         line = base_span(line.p + 2, line.n - 2);
         if (type == 'm' && !sdp_media_line(o, line)) {
@@ -1875,7 +1878,7 @@ static void h264_read_size(struct h264_bits *b, struct h264_sps *s) {
     s->frame_mbs_only = h264_bit(b);
     if (!s->frame_mbs_only) h264_bit(b);
     h264_bit(b); /* direct_8x8_inference_flag */
-    if (b->bad || !wide || !high || wide > H264_SIDE / 16 || high > H264_SIDE / 16) {
+    if (b->bad || !wide || !high || wide > H264_SIDE / 16 || high > H264_SIDE / (s->frame_mbs_only ? 16 : 32)) {
         b->bad = true;
         return;
     }
@@ -1957,13 +1960,12 @@ static enum h264_stored h264_store(struct h264_sets *t, struct span nal) {
     uint8_t type = (uint8_t)h264_type(nal);
     bool ok = type == H264_SPS ? h264_read_sps(nal, &sps, &id) : h264_read_pps(nal, &pps, &id);
     if (!ok || nal.n > H264_SET_MAX) return H264_REFUSED;
-    for (int i = 0; i < t->count; i++) {
-        if (t->set[i].type != type || t->set[i].id != id) continue;
-        if (t->set[i].n == nal.n && !memcmp(t->raw + t->set[i].at, nal.p, nal.n)) return H264_SAME;
-        h264_forget(t, i);
-        break;
-    }
-    if (t->count == H264_SETS || t->raw_n + nal.n > H264_RAW) return H264_REFUSED;
+    int old = 0;
+    while (old < t->count && (t->set[old].type != type || t->set[old].id != id)) old++;
+    size_t freed = old < t->count ? t->set[old].n : 0;
+    if (freed == nal.n && !memcmp(t->raw + t->set[old].at, nal.p, nal.n)) return H264_SAME;
+    if (old == H264_SETS || t->raw_n - freed + nal.n > H264_RAW) return H264_REFUSED;
+    if (freed) h264_forget(t, old);
     t->set[t->count].at = (uint16_t)t->raw_n;
     t->set[t->count].n = (uint16_t)nal.n;
     t->set[t->count].type = type;
@@ -2142,13 +2144,15 @@ static void h264_fed(struct h264_split *s, size_t n) { s->n += n; }
 static struct span h264_split_next(struct h264_split *s, bool end) {
     while (s->scan + 3 <= s->n) {
         const uint8_t *p = s->buf + s->scan;
-        if (p[0] || p[1] || p[2] != 1) {
+        bool start = !p[0] && !p[1] && p[2] == 1, zeros = !p[0] && !p[1] && !p[2]; /* B.1: both end a NAL unit */
+        if (!start && !(zeros && s->inside)) {
             s->scan++;
             continue;
         }
         struct span nal = h264_strip(base_span(s->buf + s->at, s->inside ? s->scan - s->at : 0));
-        s->at = s->scan += 3;
-        s->inside = true;
+        s->scan += start ? 3 : 0;
+        s->at = s->scan;
+        s->inside = start;
         if (nal.n) return nal;
     }
     if (!s->inside) s->at = s->scan; /* what stands before the first start code is no NAL unit */
@@ -2866,6 +2870,7 @@ static void rtcp_put_bye(struct wr *w, uint32_t ssrc, const char *cname) {
 enum http_limits {
     HTTP_HEAD = 16 * 1024, /* request line and headers */
     HTTP_BODY = BASE_SDP,  /* of a request, decoded */
+    HTTP_CHUNK_LINE = 256, /* with its extensions */
     HTTP_FIELDS = 64,
     HTTP_EXTRA = 1536 /* header lines of one response */
 };
@@ -3011,10 +3016,11 @@ static int http_read(struct span in, struct http_req *q) {
 
 /* Reads over the trailer fields behind the last chunk. 1: its blank line was there, 0: not yet, -1: bad. */
 static int http_trailer(struct span *s) {
-    for (;;) {
+    for (size_t sum = 0;;) {
         struct span at = *s, line = text_line(s);
         size_t used = at.n - s->n;
-        if (!used || at.p[used - 1] != '\n') return at.n > HTTP_HEAD ? -1 : 0;
+        if ((sum += used) > HTTP_HEAD) return -1;
+        if (!used || at.p[used - 1] != '\n') return 0;
         if (used < 2 || at.p[used - 2] != '\r') return -1;
         if (!line.n) return 1;
     }
@@ -3031,11 +3037,12 @@ static int http_unchunk(uint8_t *p, size_t *n, size_t *body) {
         size_t used = at.n - s.n;
         uint32_t size;
         if (!used || at.p[used - 1] != '\n') {
-            result = at.n > 256 ? -1 : 0;
+            result = at.n > HTTP_CHUNK_LINE ? -1 : 0;
             s = at;
             break;
         }
-        if (used < 3 || at.p[used - 2] != '\r' || digits.n > 7 || !text_hex(digits, &size)) return -1;
+        if (used < 3 || used > HTTP_CHUNK_LINE || at.p[used - 2] != '\r' || digits.n > 7 || !text_hex(digits, &size))
+            return -1;
         if (size > HTTP_BODY - *body) return -2;
         if (size && s.n < size + 2u) {
             s = at;
@@ -3809,8 +3816,9 @@ static bool sender_begin_unit(struct sender *s, const struct media_packet *p, in
     if (newest && s->state == SENDER_CATCHING_UP) s->state = SENDER_LIVE;
     if (!newest && s->state == SENDER_CATCHING_UP && now < s->next_frame) return false;
     s->next_frame = now + SENDER_FRAME_GAP;
-    int64_t ticks = rtp_clock(s->state == SENDER_LIVE ? p->time : now);
-    s->ticks = s->ticks ? base_max(s->ticks + 1, ticks) : ticks;
+    /* the first one too gets the time it leaves: its picture may be hours old when the source pauses */
+    int64_t ticks = rtp_clock(s->state == SENDER_LIVE && s->run_count ? p->time : now);
+    s->ticks = s->run_count ? base_max(s->ticks + 1, ticks) : ticks;
     s->run[s->run_count++ % SENDER_RUNS] = (struct sender_run){s->seq, (uint32_t)s->ticks + s->clock_offset, s->cursor};
     return true;
 }
@@ -4232,13 +4240,14 @@ static void viewer_input(struct lobby *l, const struct path *path, uint8_t *p, s
 }
 
 static int64_t viewer_work(struct viewer *v, int64_t now) {
-    int64_t handshake = dtls_tick(&v->dtls, now);
-    if (v->state == VIEWER_SHAKING) viewer_keys(v, now);
     /* RFC 7675 5.1: without consent for 30 s, not one packet more */
     if (now - v->ice.heard >= ICE_CONSENT)
         viewer_close(v, v->state == VIEWER_CHECKING ? "no check arrived: UDP may be blocked" : "consent expired", now);
     if (v->state == VIEWER_SHAKING && now - v->joined >= VIEWER_HANDSHAKE)
         viewer_close(v, "the encryption handshake took too long", now);
+    if (!viewer_active(v)) return BASE_NEVER;
+    int64_t handshake = dtls_tick(&v->dtls, now);
+    if (v->state == VIEWER_SHAKING) viewer_keys(v, now);
     if (!viewer_active(v)) return BASE_NEVER;
     int64_t media = v->state == VIEWER_WATCHING ? sender_tick(&v->sender, now, v->lobby->wall) : BASE_NEVER;
     return base_min(base_min(handshake, v->ice.heard + ICE_CONSENT), media);
@@ -5630,6 +5639,7 @@ static int64_t source_tick(struct source *s, int64_t now) {
 
 /* Maps the pusher's clock to ours. Its jumps start anew, its drift is followed when it exceeds SOURCE_LATE. */
 static bool source_push(struct source *s, struct span unit, int64_t pts, int64_t now) {
+    if (pts > BASE_NEVER / 4 || pts < -(BASE_NEVER / 4)) return false;
     int64_t at = pts + s->push_offset;
     if (!s->pushed || at - now > SOURCE_LATE || now - at > SOURCE_LATE) {
         s->push_offset = now - pts;
@@ -6325,7 +6335,7 @@ int wcam_create(const struct wcam_config *config, wcam **out) {
 void wcam_destroy(wcam *w) {
     if (!w) return;
     struct server *s = &w->server;
-    int64_t now = s->sockets ? net_now() : 0;
+    int64_t now = s->sockets ? net_now() : s->site.born;
     for (int i = 0; i < s->site.lobby.max && s->site.lobby.slot; i++)
         if (s->site.lobby.slot[i]) viewer_close(s->site.lobby.slot[i], "the server stops", now);
     if (s->sockets) net_flush(&s->net);
@@ -6374,7 +6384,7 @@ int wcam_push(wcam *w, int stream, const void *unit, size_t n, int64_t pts_us) {
     int64_t now = w->server.sockets ? net_now() : w->server.site.born;
     if (!w->clocked) return wcam_fail(w, WCAM_EINVAL, "call wcam_tick first: it tells the time");
     if (!source_push(s, base_span(unit, n), pts_us, now))
-        return wcam_fail(w, WCAM_EINVAL, "there is no start code (Annex B) in the access unit");
+        return wcam_fail(w, WCAM_EINVAL, "there is no start code (Annex B) in the access unit, or its time is none");
     return 0;
 }
 
