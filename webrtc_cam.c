@@ -1960,12 +1960,13 @@ static enum h264_stored h264_store(struct h264_sets *t, struct span nal) {
     uint8_t type = (uint8_t)h264_type(nal);
     bool ok = type == H264_SPS ? h264_read_sps(nal, &sps, &id) : h264_read_pps(nal, &pps, &id);
     if (!ok || nal.n > H264_SET_MAX) return H264_REFUSED;
-    int old = 0;
-    while (old < t->count && (t->set[old].type != type || t->set[old].id != id)) old++;
-    size_t freed = old < t->count ? t->set[old].n : 0;
-    if (freed == nal.n && !memcmp(t->raw + t->set[old].at, nal.p, nal.n)) return H264_SAME;
-    if (old == H264_SETS || t->raw_n - freed + nal.n > H264_RAW) return H264_REFUSED;
-    if (freed) h264_forget(t, old);
+    int old = -1;
+    for (int i = 0; i < t->count; i++)
+        if (t->set[i].type == type && t->set[i].id == id) old = i;
+    size_t freed = old < 0 ? 0 : t->set[old].n;
+    if (old >= 0 && freed == nal.n && !memcmp(t->raw + t->set[old].at, nal.p, nal.n)) return H264_SAME;
+    if ((old < 0 && t->count == H264_SETS) || t->raw_n - freed + nal.n > H264_RAW) return H264_REFUSED;
+    if (old >= 0) h264_forget(t, old);
     t->set[t->count].at = (uint16_t)t->raw_n;
     t->set[t->count].n = (uint16_t)nal.n;
     t->set[t->count].type = type;

@@ -58,7 +58,7 @@ browser)
         # shellcheck disable=SC2046
         quietly "program builds with mbedTLS 3.6" gcc -std=c99 -O2 -DWCAM_MAIN $(cat build/mbedtls36/cflags) \
             webrtc_cam.c -o build/webrtc_cam36 $(cat build/mbedtls36/libs)
-        WCAM_BIN=$PWD/build/webrtc_cam36 suite "Chromium, mbedTLS 3.6" node test/browser/run.mjs plays tabs
+        WCAM_BIN=$PWD/build/webrtc_cam36 suite "Chromium, mbedTLS 3.6" node test/browser/run.mjs plays tabs memory allocation
     fi ;;
 *) echo "run.sh: there is no step '$step'" >&2; exit 2 ;;
 esac; done

@@ -33,8 +33,8 @@ export function check(truth, words) {
 }
 
 // Starts a child that is killed with us at the latest. Resolves when a line of its stderr matches `ready`.
-export function start(path, args, ready, deadline = 20000) {
-  const child = spawn(path, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+export function start(path, args, ready, { deadline = 20000, env = {} } = {}) {
+  const child = spawn(path, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env } });
   children.add(child);
   const ended = new Promise(done => {
     child.once('exit', done);
@@ -66,8 +66,8 @@ export function start(path, args, ready, deadline = 20000) {
 }
 
 // The server under test, on a free port of loopback unless one is given.
-export async function serve(args, { port = 0 } = {}) {
-  const s = await start(BIN, ['-l', `127.0.0.1:${port}`, ...args], /http:\/\/(?:127\.0\.0\.1|localhost):(\d+)/);
+export async function serve(args, { port = 0, env = {} } = {}) {
+  const s = await start(BIN, ['-l', `127.0.0.1:${port}`, ...args], /http:\/\/(?:127\.0\.0\.1|localhost):(\d+)/, { env });
   const url = `http://127.0.0.1:${s.match[1]}`;
   const api = async () => (await fetch(url + '/api/streams')).json();
   return { ...s, url, api, port: Number(s.match[1]), viewers: async () => (await api()).viewers };

@@ -3,12 +3,14 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { firefox } from './firefox.mjs';
 import {
   BIN, Skip, check, executable, inbound, launch, live, open, serve, shut, spread, status, tmp, until,
 } from './harness.mjs';
 
+const here = dirname(fileURLToPath(import.meta.url));
 const tests = [];
 const test = (name, body) => tests.push({ name, body });
 const note = words => console.log('# ' + words);
@@ -119,6 +121,29 @@ test('memory: idle and per viewer', () => withServer(['test:'], server => withPa
   note(`RSS with two viewers ${one} kB; each of ${more} more: ${((rss() - one) / more).toFixed(1)} kB`);
   check(rss() - one < more * 1000, 'a viewer costs more than 1 MB');
 })));
+
+// Counted by a library that stands before libc's (test/malloc_count.c): sending pictures must not touch the heap.
+test('no allocation per packet or frame', async () => {
+  const counter = join(tmp, 'malloc_count.so'), file = join(tmp, 'mallocs');
+  if (/libnss3/.test(execFileSync('ldd', [BIN]).toString())) throw new Skip('this libsrtp2 encrypts by NSS, which allocates');
+  try {
+    execFileSync('cc', ['-O2', '-shared', '-fPIC', join(here, '../malloc_count.c'), '-o', counter], { stdio: 'pipe' });
+  } catch (e) {
+    throw new Skip(`glibc and a compiler are needed: ${String(e.stderr || e.message).split(String.fromCharCode(10))[0]}`);
+  }
+  const env = { LD_PRELOAD: counter, MALLOC_COUNT: file };
+  await withServer(['test:'], server => withPage(server.url + '/healthz', {}, async page => {
+    const mallocs = () => Number(readFileSync(file).readBigUInt64LE());
+    for (let i = 0; i < 3; i++) await page.evaluate(JOIN, '/cam/whep');
+    const decoded = () => page.evaluate(() => Promise.all(window.__pcs.map(async pc =>
+      [...(await pc.getStats()).values()].find(s => s.type === 'inbound-rtp')?.framesDecoded || 0)));
+    await until(decoded, n => Math.min(...n) > 30, 15000, 'thirty frames in each connection');
+    const before = mallocs(), start = Math.min(...await decoded());
+    await until(decoded, n => Math.min(...n) > start + 90, 15000, 'ninety more');
+    note(`${mallocs() - before} allocations while 3 viewers saw 90 frames each`);
+    check(mallocs() - before === 0, `${mallocs() - before} allocations while sending`);
+  }), { env });
+});
 
 test('two tabs, one leaves', () => withServer(['test:'], async server => {
   const one = await open(browser, server.url + '/cam');
