@@ -409,10 +409,8 @@ static void text_putf(struct wr *w, const char *format, ...) {
     va_start(args, format);
     int n = vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    if (n < 0 || (size_t)n >= sizeof line)
-        w->bad = true;
-    else
-        bytes_put(w, line, (size_t)n);
+    if (n < 0 || (size_t)n >= sizeof line) w->bad = true;
+    else bytes_put(w, line, (size_t)n);
 }
 
 /* A C string for a span that is known to fit or may be cut. */
@@ -426,8 +424,7 @@ static void text_copy(char *to, size_t cap, struct span s) {
 static void text_json(struct wr *w, struct span s) {
     bytes_w8(w, '"');
     for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] < 0x20 || s.p[i] >= 0x7f)
-            text_putf(w, "\\u%04x", s.p[i]);
+        if (s.p[i] < 0x20 || s.p[i] >= 0x7f) text_putf(w, "\\u%04x", s.p[i]);
         else {
             if (s.p[i] == '"' || s.p[i] == '\\') bytes_w8(w, '\\');
             bytes_w8(w, s.p[i]);
@@ -488,12 +485,9 @@ static int text_ip6_side(struct span s, uint8_t *ip, size_t room) {
         uint8_t v4[4];
         uint32_t v;
         more = part.n < before.n;
-        if (!more && !text_ip4(part, v4))
-            bytes_put(&w, v4, 4);
-        else if (part.n <= 4 && text_hex(part, &v))
-            bytes_w16(&w, v);
-        else
-            return -1;
+        if (!more && !text_ip4(part, v4)) bytes_put(&w, v4, 4);
+        else if (part.n <= 4 && text_hex(part, &v)) bytes_w16(&w, v);
+        else return -1;
     }
     return w.bad ? -1 : (int)w.n;
 }
@@ -604,8 +598,7 @@ static void crypt_hmac_sha1(struct span key, struct span a, struct span b, uint8
         CRYPT_SHA1_STARTS(&sha);
         CRYPT_SHA1_UPDATE(&sha, key.p, key.n);
         CRYPT_SHA1_FINISH(&sha, k);
-    } else if (key.n)
-        memcpy(k, key.p, key.n);
+    } else if (key.n) memcpy(k, key.p, key.n);
     for (size_t i = 0; i < sizeof k; i++) pad[i] = k[i] ^ 0x36;
     CRYPT_SHA1_STARTS(&sha);
     CRYPT_SHA1_UPDATE(&sha, pad, sizeof pad);
@@ -737,10 +730,8 @@ static enum drop stun_read(struct span s, struct stun_msg *m) {
             struct rd v = bytes_rd(value);
             if (bytes_r32(&v) != crc || v.bad || bytes_left(&v) || bytes_left(&r)) return DROP_STUN_FINGERPRINT;
             m->fingerprint = true;
-        } else if (m->integrity.p)
-            continue; /* RFC 8489 14.5: ignored behind MESSAGE-INTEGRITY */
-        else if (!stun_attribute(m, s.p, type, value))
-            return DROP_STUN_MALFORMED;
+        } else if (m->integrity.p) continue; /* RFC 8489 14.5: ignored behind MESSAGE-INTEGRITY */
+        else if (!stun_attribute(m, s.p, type, value)) return DROP_STUN_MALFORMED;
     }
     return DROP_NONE;
 }
@@ -1148,10 +1139,8 @@ static void dtls_finish(struct dtls *d) {
         dtls_fail(d, "the browser's certificate is not the one its offer announced");
     } else if (profile != MBEDTLS_TLS_SRTP_AES128_CM_HMAC_SHA1_80)
         dtls_fail(d, "the browser did not agree to SRTP_AES128_CM_HMAC_SHA1_80");
-    else if (!d->have_keys)
-        dtls_fail(d, "mbedTLS exported no keys");
-    else
-        d->state = DTLS_READY;
+    else if (!d->have_keys) dtls_fail(d, "mbedTLS exported no keys");
+    else d->state = DTLS_READY;
 }
 
 /* Lets mbedTLS work on what is there: the datagram, or a timer that ran out. */
@@ -1167,8 +1156,7 @@ static void dtls_step(struct dtls *d) {
     if (rc == MBEDTLS_ERR_SSL_PEER_CLOSE_NOTIFY ||
         (rc == MBEDTLS_ERR_SSL_FATAL_ALERT_MESSAGE && d->state == DTLS_READY))
         d->state = DTLS_CLOSED;
-    else if (rc == MBEDTLS_ERR_SSL_TIMEOUT)
-        dtls_fail(d, "the encryption handshake got no answer");
+    else if (rc == MBEDTLS_ERR_SSL_TIMEOUT) dtls_fail(d, "the encryption handshake got no answer");
     else if (rc && rc != MBEDTLS_ERR_SSL_WANT_READ && rc != MBEDTLS_ERR_SSL_WANT_WRITE && d->state == DTLS_HANDSHAKING)
         dtls_fail(d, "the encryption handshake failed");
 }
@@ -1423,12 +1411,9 @@ static void sdp_fmtp(struct sdp_section *s, struct span line) {
         uint64_t number;
         uint32_t hex;
         value = text_trim(value);
-        if (text_like(key, "packetization-mode") && text_uint(value, 2, &number))
-            c->mode = (uint8_t)number;
-        else if (text_like(key, "apt") && text_uint(value, 127, &number))
-            c->apt = (uint8_t)number;
-        else if (text_like(key, "profile-level-id") && value.n == 6 && text_hex(value, &hex))
-            c->profile = hex;
+        if (text_like(key, "packetization-mode") && text_uint(value, 2, &number)) c->mode = (uint8_t)number;
+        else if (text_like(key, "apt") && text_uint(value, 127, &number)) c->apt = (uint8_t)number;
+        else if (text_like(key, "profile-level-id") && value.n == 6 && text_hex(value, &hex)) c->profile = hex;
     }
 }
 
@@ -1475,18 +1460,15 @@ static bool sdp_checkable(struct span fingerprint) {
 }
 
 static bool sdp_transport_line(struct sdp_transport *t, struct span line) {
-    if (text_after(&line, "ice-ufrag:"))
-        t->ufrag = text_trim(line);
-    else if (text_after(&line, "ice-pwd:"))
-        t->pwd = text_trim(line);
+    if (text_after(&line, "ice-ufrag:")) t->ufrag = text_trim(line);
+    else if (text_after(&line, "ice-pwd:")) t->pwd = text_trim(line);
     else if (text_after(&line, "fingerprint:")) {
         if (!t->fingerprint.n && sdp_checkable(line)) t->fingerprint = line;
     } else if (text_after(&line, "setup:")) {
         line = text_trim(line);
         t->has_setup = text_is(line, "actpass") || text_is(line, "active") || text_is(line, "passive");
         t->setup = text_is(line, "active") ? SDP_ACTIVE : text_is(line, "passive") ? SDP_PASSIVE : SDP_ACTPASS;
-    } else
-        return false;
+    } else return false;
     return true;
 }
 
@@ -1501,28 +1483,17 @@ static void sdp_attribute(struct sdp_offer *o, struct span line) {
     struct sdp_section *s = o->count ? &o->section[o->count - 1] : NULL;
     if (sdp_transport_line(s ? &s->transport : &o->transport, line)) return;
     if (sdp_direction_line(s ? &s->direction : &o->direction, line)) return;
-    if (text_is(line, "extmap-allow-mixed"))
-        o->mixed = true;
-    else if (!s && !o->bundle.n && text_after(&line, "group:BUNDLE "))
-        o->bundle = line;
-    else if (!s)
-        return;
-    else if (text_is(line, "bundle-only"))
-        s->offered = true;
-    else if (text_is(line, "rtcp-mux"))
-        s->mux = true;
-    else if (text_is(line, "rtcp-rsize"))
-        s->rsize = true;
-    else if (text_after(&line, "mid:"))
-        s->mid = text_trim(line);
-    else if (text_after(&line, "rtpmap:"))
-        sdp_rtpmap(s, line);
-    else if (text_after(&line, "fmtp:"))
-        sdp_fmtp(s, line);
-    else if (text_after(&line, "rtcp-fb:"))
-        sdp_rtcp_fb(s, line);
-    else if (text_after(&line, "extmap:"))
-        sdp_extmap(s, line);
+    if (text_is(line, "extmap-allow-mixed")) o->mixed = true;
+    else if (!s && !o->bundle.n && text_after(&line, "group:BUNDLE ")) o->bundle = line;
+    else if (!s) return;
+    else if (text_is(line, "bundle-only")) s->offered = true;
+    else if (text_is(line, "rtcp-mux")) s->mux = true;
+    else if (text_is(line, "rtcp-rsize")) s->rsize = true;
+    else if (text_after(&line, "mid:")) s->mid = text_trim(line);
+    else if (text_after(&line, "rtpmap:")) sdp_rtpmap(s, line);
+    else if (text_after(&line, "fmtp:")) sdp_fmtp(s, line);
+    else if (text_after(&line, "rtcp-fb:")) sdp_rtcp_fb(s, line);
+    else if (text_after(&line, "extmap:")) sdp_extmap(s, line);
 }
 
 static void sdp_inherit_from(struct sdp_transport *t, const struct sdp_transport *from) {
@@ -1713,10 +1684,8 @@ static bool sdp_write(struct wr *w, const struct sdp_offer *o, const struct sdp_
     if (o->mixed) text_put(w, "a=extmap-allow-mixed\r\n");
     text_put(w, "a=ice-lite\r\n"); /* RFC 8839 5.3 */
     for (int i = 0; i < o->count; i++) {
-        if (i == a->section)
-            sdp_put_video(w, &o->section[i], a);
-        else
-            sdp_put_refused(w, &o->section[i]);
+        if (i == a->section) sdp_put_video(w, &o->section[i], a);
+        else sdp_put_refused(w, &o->section[i]);
     }
     return !w->bad;
 }
@@ -1973,10 +1942,8 @@ static enum h264_stored h264_store(struct h264_sets *t, struct span nal) {
     t->set[t->count++].id = (uint8_t)id;
     memcpy(t->raw + t->raw_n, nal.p, nal.n);
     t->raw_n += nal.n;
-    if (type == H264_SPS)
-        t->sps[id] = sps;
-    else
-        t->pps[id] = pps;
+    if (type == H264_SPS) t->sps[id] = sps;
+    else t->pps[id] = pps;
     return H264_NEW;
 }
 
@@ -2028,10 +1995,8 @@ struct h264_order {
 /* 8.2.1.1. memory_management_control_operation 5, which resets the count like an IDR, is not looked for. */
 static int64_t h264_poc_0(struct h264_order *o, const struct h264_sps *sps, const struct h264_slice *s) {
     int64_t max = 1LL << sps->poc_lsb_bits, lsb = s->poc_lsb, msb = o->msb;
-    if (lsb < o->lsb && o->lsb - lsb >= max / 2)
-        msb += max;
-    else if (lsb > o->lsb && lsb - o->lsb > max / 2)
-        msb -= max;
+    if (lsb < o->lsb && o->lsb - lsb >= max / 2) msb += max;
+    else if (lsb > o->lsb && lsb - o->lsb > max / 2) msb -= max;
     if (s->reference) o->msb = msb, o->lsb = lsb;
     return msb + lsb + (s->delta[0] < 0 ? s->delta[0] : 0); /* of a frame: the lower one of its fields */
 }
@@ -3135,10 +3100,8 @@ static bool http_finish(struct http_resp *r, struct wr *w) {
     if (r->type) text_putf(w, "Content-Type: %s\r\n", r->type);
     if (r->status != 204) text_putf(w, "Content-Length: %zu\r\n", r->body.n); /* RFC 9110 8.6: none with 204 */
     text_put(w, "Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\nX-Content-Type-Options: nosniff\r\n");
-    if (r->close)
-        text_put(w, "Connection: close\r\n");
-    else if (r->keep)
-        text_put(w, "Connection: keep-alive\r\n");
+    if (r->close) text_put(w, "Connection: close\r\n");
+    else if (r->keep) text_put(w, "Connection: keep-alive\r\n");
     if (r->unix_s) {
         text_put(w, "Date: ");
         text_put_date(w, r->unix_s);
@@ -3360,12 +3323,9 @@ static void media_picture(struct media *m, const struct h264_slice *s) {
     m->idr_field = s->idr && s->field;
     m->broken = (m->broken || m->gop == MEDIA_NONE) && !s->idr;
     m->dropped = left_out || m->broken;
-    if (m->dropped)
-        m->drops[left_out ? DROP_H264_B_FRAME : DROP_H264_NO_IDR]++;
-    else if (m->key)
-        media_begin_gop(m);
-    else if (m->fresh)
-        media_append_sets(m); /* a new PPS inside a GOP (7.4.1.2.1) */
+    if (m->dropped) m->drops[left_out ? DROP_H264_B_FRAME : DROP_H264_NO_IDR]++;
+    else if (m->key) media_begin_gop(m);
+    else if (m->fresh) media_append_sets(m); /* a new PPS inside a GOP (7.4.1.2.1) */
 }
 
 static void media_slice(struct media *m, struct span nal) {
@@ -3432,10 +3392,8 @@ static void media_nal(struct media *m, struct span nal) {
         m->drops[DROP_H264_NAL]++;
         return;
     }
-    if (type == H264_SPS || type == H264_PPS)
-        media_set(m, nal);
-    else if (type == H264_SLICE || type == H264_IDR)
-        media_slice(m, nal);
+    if (type == H264_SPS || type == H264_PPS) media_set(m, nal);
+    else if (type == H264_SLICE || type == H264_IDR) media_slice(m, nal);
     else if (type >= H264_PARTITION_A && type <= H264_PARTITION_C)
         m->unplayable = "The stream has data partitions (Extended profile), which browsers do not decode.";
 }
@@ -3557,12 +3515,9 @@ static void intake_nal(struct intake *in, struct span nal) {
 /* After a guess a start code must come, zeros before it allowed. */
 static void intake_check_guess(struct intake *in, struct span bytes) {
     for (size_t i = 0; i < bytes.n && in->guessed && in->zeros < 3; i++) {
-        if (!bytes.p[i])
-            in->zeros = in->zeros < 2 ? in->zeros + 1 : 2;
-        else if (bytes.p[i] == 1 && in->zeros == 2)
-            in->zeros = 3;
-        else
-            intake_strike(in);
+        if (!bytes.p[i]) in->zeros = in->zeros < 2 ? in->zeros + 1 : 2;
+        else if (bytes.p[i] == 1 && in->zeros == 2) in->zeros = 3;
+        else intake_strike(in);
     }
 }
 
@@ -4180,15 +4135,12 @@ static enum drop viewer_rtcp(struct viewer *v, uint8_t *p, size_t n, int64_t now
 
 /* What the handshake's end means. */
 static void viewer_keys(struct viewer *v, int64_t now) {
-    if (v->dtls.state == DTLS_CLOSED)
-        viewer_close(v, "the browser said goodbye", now);
-    else if (v->dtls.state == DTLS_FAILED)
-        viewer_close(v, v->dtls.why, now);
+    if (v->dtls.state == DTLS_CLOSED) viewer_close(v, "the browser said goodbye", now);
+    else if (v->dtls.state == DTLS_FAILED) viewer_close(v, v->dtls.why, now);
     else if (v->state == VIEWER_SHAKING && v->dtls.state == DTLS_READY) {
         if (!seal_open(&v->sender.seal, v->dtls.keys, v->dtls.server))
             viewer_close(v, "libsrtp2 refused the keys", now);
-        else
-            viewer_set(v, VIEWER_WATCHING);
+        else viewer_set(v, VIEWER_WATCHING);
         crypt_wipe(v->dtls.keys, sizeof v->dtls.keys);
     }
 }
@@ -4339,22 +4291,17 @@ static void whep_patch(const struct whep *w, const struct viewer *v, struct http
                 !memcmp(quoted.p, v->etag, VIEWER_ID);
     if (!whep_is_type(w->req, "application/trickle-ice-sdpfrag"))
         http_problem(r, 415, "Patch with application/trickle-ice-sdpfrag.");
-    else if (!match.p)
-        http_problem(r, 428, "If-Match is missing.");
-    else if (!any && !same)
-        http_problem(r, 412, "If-Match names another ICE session.");
-    else if (!ufrag.n)
-        http_problem(r, 400, "The SDP fragment has no a=ice-ufrag.");
+    else if (!match.p) http_problem(r, 428, "If-Match is missing.");
+    else if (!any && !same) http_problem(r, 412, "If-Match names another ICE session.");
+    else if (!ufrag.n) http_problem(r, 400, "The SDP fragment has no a=ice-ufrag.");
     else if (!text_is(ufrag, v->ice.peer_ufrag))
         http_problem(r, 422, "ICE restart is not supported: delete this session and post a new offer.");
-    else
-        r->status = 204;
+    else r->status = 204;
 }
 
 static void whep_endpoint(const struct whep *w, struct http_resp *r) {
     struct span method = w->req->method;
-    if (text_is(method, "POST"))
-        whep_post(w, r);
+    if (text_is(method, "POST")) whep_post(w, r);
     else if (text_is(method, "GET") || text_is(method, "HEAD")) {
         r->status = 200;
         r->type = "application/sdp";
@@ -4372,8 +4319,7 @@ static void whep_session(const struct whep *w, struct http_resp *r) {
     } else if (text_is(method, "DELETE")) {
         viewer_close(v, "the viewer hung up", w->now);
         r->status = 200;
-    } else if (text_is(method, "PATCH"))
-        whep_patch(w, v, r);
+    } else if (text_is(method, "PATCH")) whep_patch(w, v, r);
     else if (text_is(method, "GET") || text_is(method, "HEAD")) {
         r->status = 200;
         text_putf(&r->extra, "ETag: \"%s\"\r\n", v->etag);
@@ -4384,10 +4330,8 @@ static void whep_session(const struct whep *w, struct http_resp *r) {
 }
 
 static void whep_serve(const struct whep *w, struct http_resp *r) {
-    if (w->id.n)
-        whep_session(w, r);
-    else
-        whep_endpoint(w, r);
+    if (w->id.n) whep_session(w, r);
+    else whep_endpoint(w, r);
 }
 
 /* ==== 20 guard ==============================================================
@@ -5080,10 +5024,8 @@ static void route_camera(const struct route *t, struct span name, struct span re
     bool get = text_is(t->req->method, "GET") || text_is(t->req->method, "HEAD");
     if (rest.n && text_is(what, "whep")) { /* a session's URL stands without ?stream= */
         struct viewer *v = viewer_by_id(&s->lobby, rest);
-        if (v && text_is(name, v->media->name))
-            m = v->media;
-        else if (!m && s->streams)
-            m = s->stream[0];
+        if (v && text_is(name, v->media->name)) m = v->media;
+        else if (!m && s->streams) m = s->stream[0];
     }
     if (!m) {
         http_problem(r, 404, "There is no camera of this name here: the page / lists those that there are.");
@@ -5091,29 +5033,23 @@ static void route_camera(const struct route *t, struct span name, struct span re
         struct wcam_addr candidate[BASE_CANDIDATES];
         struct whep w = {t->req, t->body, &s->lobby, m, rest, candidate, route_candidates(t, candidate), t->now};
         whep_serve(&w, r);
-    } else if (what.n)
-        http_problem(r, 404, "There is nothing at this address.");
+    } else if (what.n) http_problem(r, 404, "There is nothing at this address.");
     else if (!get) {
         text_put(&r->extra, "Allow: GET, HEAD, OPTIONS\r\n");
         http_problem(r, 405, "This page can only be read.");
     } else if (t->req->path.p[t->req->path.n - 1] == '/') { /* the page's own addresses are relative to /NAME */
         r->status = 307;
         text_putf(&r->extra, "Location: /%s\r\n", m->name);
-    } else
-        route_page(s, r);
+    } else route_page(s, r);
 }
 
 static void route_table(const struct route *t, struct http_resp *r) {
     struct span path = t->req->path;
     bool get = text_is(t->req->method, "GET") || text_is(t->req->method, "HEAD");
-    if (!text_after(&path, "/"))
-        http_problem(r, 400, "The request names no path.");
-    else if (get && !path.n)
-        route_page(t->site, r);
-    else if (get && text_is(path, "api/streams"))
-        route_state(t, r);
-    else if (get && text_is(path, "favicon.ico"))
-        r->status = 204;
+    if (!text_after(&path, "/")) http_problem(r, 400, "The request names no path.");
+    else if (get && !path.n) route_page(t->site, r);
+    else if (get && text_is(path, "api/streams")) route_state(t, r);
+    else if (get && text_is(path, "favicon.ico")) r->status = 204;
     else {
         struct span name = text_cut(&path, '/');
         route_camera(t, name, path, r);
@@ -5278,10 +5214,8 @@ static void net_udp_options(struct net *n, int family) {
     net_set(fd, SOL_SOCKET, SO_SNDBUF, NET_SOCKET_BUFFER);
     net_set(fd, SOL_SOCKET, SO_RCVBUF, NET_SOCKET_BUFFER);
 #if NET_PKTINFO
-    if (family == 6)
-        net_set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
-    else
-        net_set(fd, IPPROTO_IP, IP_PKTINFO, 1);
+    if (family == 6) net_set(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1);
+    else net_set(fd, IPPROTO_IP, IP_PKTINFO, 1);
 #endif
 #if defined(UDP_SEGMENT)
     int value = 0;
@@ -5478,10 +5412,8 @@ static void net_flush(struct net *n) {
     size_t sent = 0;
     for (size_t at = 0; at < length; at += size) {
         size_t part = length - at < size ? length - at : size;
-        if (refused && net_transmit(n, &n->batch_path, n->batch + at, part, part))
-            sent++;
-        else
-            n->drops[DROP_UDP_SEND]++;
+        if (refused && net_transmit(n, &n->batch_path, n->batch + at, part, part)) sent++;
+        else n->drops[DROP_UDP_SEND]++;
     }
     if (sent) n->segment = false; /* a device that cannot: one by one from now on */
 }
@@ -5567,10 +5499,8 @@ static struct span source_read_nal(struct source *s) {
         ssize_t n = read(s->fd, p, room < SOURCE_CHUNK ? room : SOURCE_CHUNK);
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) snprintf(s->media.trouble, sizeof s->media.trouble, "The file cannot be read: %s.", strerror(errno));
-        if (n <= 0)
-            s->ended = true;
-        else
-            h264_fed(&s->split, (size_t)n);
+        if (n <= 0) s->ended = true;
+        else h264_fed(&s->split, (size_t)n);
     }
 }
 
@@ -5629,10 +5559,8 @@ static int64_t source_tick(struct source *s, int64_t now) {
     if (s->media.ended) return BASE_NEVER;
     if (!s->due) s->due = now;
     for (int i = 0; i < 8 && now >= s->due && !s->media.ended; i++) {
-        if (s->kind == SOURCE_FILE)
-            source_file_unit(s);
-        else
-            source_test_unit(s);
+        if (s->kind == SOURCE_FILE) source_file_unit(s);
+        else source_test_unit(s);
         source_schedule(s, source_interval(s), now);
     }
     return s->media.ended ? BASE_NEVER : s->due;
@@ -5670,10 +5598,8 @@ static void source_read_pipe(struct source *s, int64_t now) {
             intake_bytes(&s->intake, base_span(chunk, (size_t)n), now);
             continue;
         }
-        if (n < 0)
-            snprintf(s->media.trouble, sizeof s->media.trouble, "The input broke off: %s.", strerror(errno));
-        else
-            snprintf(s->media.trouble, sizeof s->media.trouble, "The input has ended.");
+        if (n < 0) snprintf(s->media.trouble, sizeof s->media.trouble, "The input broke off: %s.", strerror(errno));
+        else snprintf(s->media.trouble, sizeof s->media.trouble, "The input has ended.");
         intake_end(&s->intake);
         close(s->fd);
         s->fd = -1;
@@ -5784,12 +5710,9 @@ static struct source *source_open(const char *text, double fps, size_t history, 
     }
     s->media.kind = "push";
     media_start(&s->media, s->history, history, s->packets, drops);
-    if (text && !strncmp(text, "test:", 5))
-        rc = source_open_test(s, text + 5, why, cap);
-    else if (text && !strcmp(text, "-"))
-        rc = source_open_pipe(s, why, cap);
-    else if (text)
-        rc = source_open_file(s, text, why, cap);
+    if (text && !strncmp(text, "test:", 5)) rc = source_open_test(s, text + 5, why, cap);
+    else if (text && !strcmp(text, "-")) rc = source_open_pipe(s, why, cap);
+    else if (text) rc = source_open_file(s, text, why, cap);
     if (!rc) return s;
     source_close(s);
     return NULL;
@@ -5921,8 +5844,7 @@ static void server_tell(struct server *s, int64_t now) {
         const char *reason = media_reason(m);
         if (s->told_count > i && !strncmp(reason, s->told_reason[i], sizeof s->told_reason[i] - 1)) continue;
         text_copy(s->told_reason[i], sizeof s->told_reason[i], text_of(reason));
-        if (*reason)
-            server_log(s, WCAM_LOG_INFO, "%s: %s", m->name, reason);
+        if (*reason) server_log(s, WCAM_LOG_INFO, "%s: %s", m->name, reason);
         else
             server_log(s, WCAM_LOG_INFO, "%s: live, %s, %dx%d", m->name, media_codec(m), m->sps->width, m->sps->height);
     }
@@ -6206,12 +6128,9 @@ static bool wcam_listen_address(const char *text, struct wcam_addr *a) {
         if (s.p[i] == ':') host = base_span(s.p, i), port = base_span(s.p + i + 1, s.n - i - 1);
     if (!text_uint(port, 65535, &number)) return false;
     if (host.n > 1 && host.p[0] == '[' && host.p[host.n - 1] == ']') host = base_span(host.p + 1, host.n - 2);
-    if (!host.p || text_is(host, "localhost"))
-        text_ip(text_of("127.0.0.1"), a);
-    else if (!host.n)
-        text_ip(text_of("::"), a);
-    else if (!text_ip(host, a))
-        return false;
+    if (!host.p || text_is(host, "localhost")) text_ip(text_of("127.0.0.1"), a);
+    else if (!host.n) text_ip(text_of("::"), a);
+    else if (!text_ip(host, a)) return false;
     a->port = (uint16_t)number;
     return true;
 }
@@ -6285,10 +6204,8 @@ static int wcam_open_sockets(wcam *w, const struct wcam_config *c) {
     static const uint8_t one[4] = {127, 0, 0, 1};
     bool local = base_addr_any(&a) || (base_addr_loopback(&a) && (a.family == 6 || !memcmp(a.ip, one, 4)));
     text_put(&url, a.family == 6 && !local ? "http://[" : "http://");
-    if (local)
-        text_put(&url, "localhost");
-    else
-        text_put_ip(&url, &a);
+    if (local) text_put(&url, "localhost");
+    else text_put_ip(&url, &a);
     text_putf(&url, "%s:%u/", a.family == 6 && !local ? "]" : "", s->net.port);
     return wcam_find_candidates(w, c, &a);
 }
@@ -6617,10 +6534,8 @@ static int main_gather(struct main_args *a, int argc, char **argv) {
     for (int i = 1; i < argc; i++) {
         int rc = 0;
         if (a->argc + 2 >= MAIN_ARGS) return main_bad("too many arguments");
-        if (argv[i][0] == '@')
-            rc = main_read_file(a, argv[i] + 1);
-        else
-            a->argv[a->argc++] = argv[i];
+        if (argv[i][0] == '@') rc = main_read_file(a, argv[i] + 1);
+        else a->argv[a->argc++] = argv[i];
         if (rc) return rc;
     }
     return 0;
