@@ -2645,7 +2645,7 @@ static bool rtp_fragment(struct span nal, size_t *at, struct wr *payload) {
 
 /* Begins or continues a STAP-A (RFC 6184 5.7.1): 24 | size, NAL unit | ... false: it does not fit, nothing written. */
 static bool rtp_aggregate(struct wr *payload, struct span nal) {
-    if (payload->n + 3 + nal.n > RTP_PAYLOAD) return false;
+    if (payload->n + (payload->n ? 2 : 3) + nal.n > RTP_PAYLOAD) return false;
     if (!payload->n) bytes_w8(payload, RTP_STAP_A);
     /* RFC 6184 5.7: F is the OR, NRI the maximum of the aggregated ones */
     uint8_t nri = nal.p[0] & 0x60;

@@ -54,6 +54,7 @@ examples) suite "examples" python3 test/examples.py ;;
 browser)
     quietly "make" make --no-print-directory
     suite "Chromium" node test/browser/run.mjs
+    suite "Chromium, real streams" node test/browser/streams.mjs
     if newer_mbedtls "Chromium, mbedTLS 3.6"; then
         # shellcheck disable=SC2046
         quietly "program builds with mbedTLS 3.6" gcc -std=c99 -O2 -DWCAM_MAIN $(cat build/mbedtls36/cflags) \
