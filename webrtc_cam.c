@@ -468,16 +468,17 @@ static void text_put_date(struct wr *w, int64_t unix_s) {
 static int text_ip4(struct span s, uint8_t *ip) {
     for (int i = 0; i < 4; i++) {
         uint64_t v;
-        struct span part = text_cut(&s, '.');
-        bool padded = part.n > 1 && part.p[0] == '0'; /* octal to some, decimal to others */
-        if (part.n > 3 || padded || !text_uint(part, 255, &v) || (i == 3 && s.n)) return -1;
+        struct span rest = s, part = text_cut(&s, '.');
+        bool last = part.n == rest.n, padded = part.n > 1 && part.p[0] == '0'; /* octal to some, decimal to others */
+        if (part.n > 3 || padded || last != (i == 3) || !text_uint(part, 255, &v)) return -1;
         ip[i] = (uint8_t)v;
     }
     return 0;
 }
 
-/* The groups of one side of "::" (RFC 4291 2.2); the last may be dotted IPv4. Returns bytes written or -1. */
-static int text_ip6_side(struct span s, uint8_t *ip, size_t room) {
+/* The groups of one side of "::" (RFC 4291 2.2); at the end of the address stands dotted IPv4 perhaps. Returns bytes
+ * written or -1. */
+static int text_ip6_side(struct span s, uint8_t *ip, size_t room, bool end) {
     struct wr w = bytes_wr(ip, room);
     bool more = s.n > 0;
     while (more) {
@@ -485,7 +486,7 @@ static int text_ip6_side(struct span s, uint8_t *ip, size_t room) {
         uint8_t v4[4];
         uint32_t v;
         more = part.n < before.n;
-        if (!more && !text_ip4(part, v4)) bytes_put(&w, v4, 4);
+        if (end && !more && !text_ip4(part, v4)) bytes_put(&w, v4, 4);
         else if (part.n <= 4 && text_hex(part, &v)) bytes_w16(&w, v);
         else return -1;
     }
@@ -503,9 +504,9 @@ static bool text_ip(struct span s, struct wcam_addr *a) {
     struct span left = s;
     size_t gap = 0;
     while (gap + 1 < s.n && memcmp(s.p + gap, "::", 2)) gap++;
-    if (gap + 1 >= s.n) return text_ip6_side(left, a->ip, 16) == 16;
-    int head = text_ip6_side(base_span(s.p, gap), a->ip, 14);
-    int n = text_ip6_side(base_span(s.p + gap + 2, s.n - gap - 2), tail, head < 0 ? 0 : (size_t)(14 - head));
+    if (gap + 1 >= s.n) return text_ip6_side(left, a->ip, 16, true) == 16;
+    int head = text_ip6_side(base_span(s.p, gap), a->ip, 14, false);
+    int n = text_ip6_side(base_span(s.p + gap + 2, s.n - gap - 2), tail, head < 0 ? 0 : (size_t)(14 - head), true);
     if (head < 0 || n < 0) return false;
     memcpy(a->ip + 16 - n, tail, (size_t)n);
     return true;
@@ -1809,8 +1810,9 @@ static void h264_read_chroma(struct h264_bits *b, struct h264_sps *s) {
     s->chroma_format = 1;
     s->bit_depth = 8;
     if (!h264_high(s->profile)) return;
-    s->chroma_format = (uint8_t)h264_ue(b);
-    if (s->chroma_format > 3) b->bad = true;
+    uint32_t format = h264_ue(b);
+    if (format > 3) b->bad = true;
+    s->chroma_format = (uint8_t)format;
     if (s->chroma_format == 3) s->separate_planes = h264_bit(b);
     uint32_t luma = h264_ue(b), chroma = h264_ue(b);
     if (luma > 6 || chroma > 6) b->bad = true;
@@ -3521,11 +3523,14 @@ static void intake_check_guess(struct intake *in, struct span bytes) {
     }
 }
 
-/* May a pause end the NAL unit that is coming in? */
+/* May a pause end the NAL unit that is coming in? If it is the last slice of its picture, as far as can be known. */
 static bool intake_may_guess(const struct intake *in) {
     struct span nal = base_span(in->split.buf + in->split.at, in->split.n - in->split.at);
-    return in->split.inside && nal.n > 1 && intake_is_slice(nal) && in->same >= INTAKE_STEADY &&
-           in->slices + 1 == in->usual && in->strikes < INTAKE_STRIKES;
+    struct h264_border peek = in->border;
+    if (!in->split.inside || nal.n < 2 || !intake_is_slice(nal) || in->strikes >= INTAKE_STRIKES) return false;
+    bool begins = h264_begins(&peek, &in->media->sets, nal); /* then in->slices counts the picture before it */
+    unsigned have = begins ? 1 : in->slices + 1;
+    return in->same >= INTAKE_STEADY && have == in->usual && (!begins || in->slices == in->usual);
 }
 
 static void intake_bytes(struct intake *in, struct span bytes, int64_t now) {
@@ -4145,6 +4150,12 @@ static void viewer_keys(struct viewer *v, int64_t now) {
     }
 }
 
+/* RFC 7675 5.1: without consent for 30 s, not one packet more. */
+static void viewer_expire(struct viewer *v, int64_t now) {
+    if (viewer_active(v) && now - v->ice.heard >= ICE_CONSENT)
+        viewer_close(v, v->state == VIEWER_CHECKING ? "no check arrived: UDP may be blocked" : "consent expired", now);
+}
+
 static enum drop viewer_stun(struct lobby *l, const struct path *path, struct span s, int64_t now) {
     uint8_t bytes[256];
     struct wr reply = bytes_wr(bytes, sizeof bytes);
@@ -4152,8 +4163,9 @@ static enum drop viewer_stun(struct lobby *l, const struct path *path, struct sp
     enum drop d = stun_read(s, &m);
     if (d) return d;
     struct viewer *v = viewer_by_ufrag(l, m.username);
+    viewer_expire(v, now);
     /* DEVIATION: RFC 8489 9.1.3 answers 400 or 401 to strangers; silence makes this port no reflector */
-    if (!v) return m.username.p ? DROP_STUN_USERNAME : DROP_STUN_NO_CREDENTIALS;
+    if (!viewer_active(v)) return m.username.p ? DROP_STUN_USERNAME : DROP_STUN_NO_CREDENTIALS;
     d = ice_input(&v->ice, path, s, &m, now, &reply);
     if (reply.n && !reply.bad) l->out.send(l->out.to, path, reply.p, reply.n);
     if (d || !ice_connected(&v->ice)) return d;
@@ -4175,7 +4187,8 @@ static enum drop viewer_datagram(struct lobby *l, const struct path *path, uint8
     bool dtls = p[0] >= 20 && p[0] <= 63, rtp = p[0] >= 128 && p[0] <= 191;
     if (!dtls && !rtp) return DROP_UDP_UNKNOWN_KIND;
     struct viewer *v = viewer_by_path(l, path);
-    if (!v) return DROP_UDP_STRANGER;
+    viewer_expire(v, now);
+    if (!viewer_active(v)) return DROP_UDP_STRANGER;
     v->due = 0;
     if (dtls) {
         enum drop d = dtls_input(&v->dtls, base_span(p, n), now);
@@ -4193,9 +4206,7 @@ static void viewer_input(struct lobby *l, const struct path *path, uint8_t *p, s
 }
 
 static int64_t viewer_work(struct viewer *v, int64_t now) {
-    /* RFC 7675 5.1: without consent for 30 s, not one packet more */
-    if (now - v->ice.heard >= ICE_CONSENT)
-        viewer_close(v, v->state == VIEWER_CHECKING ? "no check arrived: UDP may be blocked" : "consent expired", now);
+    viewer_expire(v, now);
     if (v->state == VIEWER_SHAKING && now - v->joined >= VIEWER_HANDSHAKE)
         viewer_close(v, "the encryption handshake took too long", now);
     if (!viewer_active(v)) return BASE_NEVER;
@@ -5046,10 +5057,17 @@ static void route_camera(const struct route *t, struct span name, struct span re
 static void route_table(const struct route *t, struct http_resp *r) {
     struct span path = t->req->path;
     bool get = text_is(t->req->method, "GET") || text_is(t->req->method, "HEAD");
-    if (!text_after(&path, "/")) http_problem(r, 400, "The request names no path.");
-    else if (get && !path.n) route_page(t->site, r);
-    else if (get && text_is(path, "api/streams")) route_state(t, r);
-    else if (get && text_is(path, "favicon.ico")) r->status = 204;
+    if (!text_after(&path, "/")) {
+        http_problem(r, 400, "The request names no path.");
+        return;
+    }
+    bool page = !path.n, state = text_is(path, "api/streams"), icon = text_is(path, "favicon.ico");
+    if ((page || state || icon) && !get) {
+        text_put(&r->extra, "Allow: GET, HEAD, OPTIONS\r\n");
+        http_problem(r, 405, "This address can only be read.");
+    } else if (page) route_page(t->site, r);
+    else if (state) route_state(t, r);
+    else if (icon) r->status = 204;
     else {
         struct span name = text_cut(&path, '/');
         route_camera(t, name, path, r);
@@ -5110,6 +5128,7 @@ static void route_serve(const struct route *t, struct http_resp *r) {
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -6096,7 +6115,7 @@ static int64_t server_round(struct server *s, int64_t wait_us) {
 
 /* ==== 26 wcam ===============================================================
  * The C API; webrtc_cam.h is its manual.
- * world; uses base, bytes, text, crypt, dtls, media, intake, viewer, guard, route, net, source, server
+ * world; uses base, bytes, text, crypt, dtls, seal, media, intake, viewer, guard, route, net, source, server
  */
 enum wcam_defaults { WCAM_PORT = 8080, WCAM_VIEWERS = 64, WCAM_VIEWERS_MAX = 4096 };
 
@@ -6210,6 +6229,21 @@ static int wcam_open_sockets(wcam *w, const struct wcam_config *c) {
     return wcam_find_candidates(w, c, &a);
 }
 
+static pthread_once_t wcam_once = PTHREAD_ONCE_INIT;
+
+static void wcam_start_srtp(void) { srtp_init(); }
+
+/* libsrtp2 starts once in a process and calls a second start an error, be it ours or the embedding program's: what
+ * counts is whether it works. */
+static bool wcam_srtp_ready(void) {
+    static const uint8_t keys[DTLS_KEYS];
+    struct seal probe = {0};
+    pthread_once(&wcam_once, wcam_start_srtp);
+    bool ok = seal_open(&probe, keys, false);
+    seal_close(&probe);
+    return ok;
+}
+
 static int wcam_open(wcam *w, const struct wcam_config *c) {
     struct server *s = &w->server;
     struct site *site = &s->site;
@@ -6221,7 +6255,7 @@ static int wcam_open(wcam *w, const struct wcam_config *c) {
         return wcam_fail(w, WCAM_EINVAL, "the history must have 64 KiB to 2 GiB");
     int rc = wcam_configure_guard(w, c);
     if (rc) return rc;
-    if (crypt_open(&site->crypt) || dtls_home_open(&site->dtls, &site->crypt) || srtp_init() != srtp_err_status_ok)
+    if (crypt_open(&site->crypt) || dtls_home_open(&site->dtls, &site->crypt) || !wcam_srtp_ready())
         return wcam_fail(w, WCAM_ECRYPTO, "mbedTLS or libsrtp2 could not be started");
     site->lobby = (struct lobby){.max = max,
                                  .crypt = &site->crypt,
