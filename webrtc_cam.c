@@ -1358,6 +1358,7 @@ struct sdp_section {
     struct span kind, protocol, format, mid; /* format: the first of the m= line, for a refusal */
     struct sdp_transport transport;
     enum sdp_direction direction;
+    bool receiver_rtt;                /* a=rtcp-xr:rcvr-rtt: the receiver wants to know the round trip (RFC 3611 5.1) */
     bool offered, mux, rsize;         /* offered: the port was not 0, or a=bundle-only says why it is (RFC 9143 6) */
     int abs_send_time, playout_delay; /* header extension ids 1..14, 0: none */
     bool abs_send_time_oneway, playout_delay_oneway; /* offered as recvonly: to be answered as sendonly (RFC 8285 7) */
@@ -1490,6 +1491,8 @@ static void sdp_attribute(struct sdp_offer *o, struct span line) {
     else if (text_is(line, "bundle-only")) s->offered = true;
     else if (text_is(line, "rtcp-mux")) s->mux = true;
     else if (text_is(line, "rtcp-rsize")) s->rsize = true;
+    else if (text_after(&line, "rtcp-xr:"))
+        while (line.n) s->receiver_rtt = text_is(text_word(&line), "rcvr-rtt=all") || s->receiver_rtt;
     else if (text_after(&line, "mid:")) s->mid = text_trim(line);
     else if (text_after(&line, "rtpmap:")) sdp_rtpmap(s, line);
     else if (text_after(&line, "fmtp:")) sdp_fmtp(s, line);
@@ -1660,6 +1663,7 @@ static void sdp_put_video(struct wr *w, const struct sdp_section *s, const struc
     text_put(w, "a=sendonly\r\na=rtcp-mux\r\na=rtcp-mux-only\r\n");
     /* DEVIATION: RFC 8858 4.3 has rtcp-mux-only in offers alone, WHEP wants it in each bundled section */
     if (s->rsize) text_put(w, "a=rtcp-rsize\r\n");
+    if (s->receiver_rtt) text_put(w, "a=rtcp-xr:rcvr-rtt=all\r\n"); /* RFC 3611 5.1 */
     text_putf(w, "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\na=ice-options:trickle ice2\r\n", a->ufrag, a->pwd);
     text_putf(w, "a=fingerprint:sha-256 %s\r\na=setup:%s\r\n", a->fingerprint, a->server ? "passive" : "active");
     if (s->abs_send_time && a->rtx) /* a plain resend repeats every byte: no time of sending may be in it */
@@ -2684,6 +2688,7 @@ enum rtcp_types {
     RTCP_BYE = 203,
     RTCP_RTPFB = 205,
     RTCP_PSFB = 206,
+    RTCP_XR = 207,
     RTCP_NACK = 1,
     RTCP_PLI = 1,
     RTCP_FIR = 4,
@@ -2777,6 +2782,21 @@ static uint64_t rtcp_remb(const struct rtcp_packet *p) {
     return r.bad || !remb ? 0 : (uint64_t)(v & 0x3ffff) << (v >> 18 < 40 ? v >> 18 : 40);
 }
 
+/* The time in a Receiver Reference Time block (RFC 3611 4.4), the middle 32 bits of its NTP time. */
+static bool rtcp_reference_time(const struct rtcp_packet *p, uint32_t *out) {
+    struct rd r = bytes_rd(p->body);
+    while (p->type == RTCP_XR && bytes_left(&r) >= 4) {
+        uint8_t type = bytes_r8(&r);
+        bytes_r8(&r);
+        struct span block = bytes_take(&r, bytes_r16(&r) * 4u);
+        if (r.bad || type != 4 || block.n != 8) continue;
+        struct rd b = bytes_rd(base_span(block.p + 2, 4));
+        *out = bytes_r32(&b);
+        return true;
+    }
+    return false;
+}
+
 /* What every packet of one type that we understand must hold (RFC 3550 6.4-6.6, RFC 4585 6.1). */
 static bool rtcp_sound(const struct rtcp_packet *p) {
     size_t n = p->body.n;
@@ -2784,6 +2804,7 @@ static bool rtcp_sound(const struct rtcp_packet *p) {
     case RTCP_SR: return n >= 20u + (size_t)p->count * RTCP_BLOCK;
     case RTCP_RR: return n >= (size_t)p->count * RTCP_BLOCK;
     case RTCP_BYE: return !p->count || n >= ((size_t)p->count - 1) * 4;
+    case RTCP_XR: return n % 4 == 0;
     case RTCP_RTPFB: return n >= 4 && (p->count != RTCP_NACK || n >= 8);
     case RTCP_PSFB: return n >= 4 && (p->count != RTCP_FIR || n >= 12);
     default: return true;
@@ -2819,6 +2840,20 @@ static void rtcp_put_sr(struct wr *w, uint32_t ssrc, uint64_t ntp, uint32_t time
     bytes_w32(w, timestamp);
     bytes_w32(w, packets);
     bytes_w32(w, octets);
+}
+
+/* Answers a receiver's reference time at once (DLRR, RFC 3611 4.5): it learns the round trip, by which browsers repeat
+ * their NACKs; without it Chromium takes it for 100 ms. */
+static void rtcp_put_dlrr(struct wr *w, uint32_t ssrc, const char *cname, uint32_t receiver, uint32_t time) {
+    bytes_w32(w, 0x80c90001);
+    bytes_w32(w, ssrc);
+    rtcp_put_sdes(w, ssrc, cname);
+    bytes_w32(w, 0x80cf0005);
+    bytes_w32(w, ssrc);
+    bytes_w32(w, 0x05000003);
+    bytes_w32(w, receiver);
+    bytes_w32(w, time);
+    bytes_w32(w, 0); /* no delay */
 }
 
 /* A compound packet begins with a report (RFC 3550 6.1): an empty RR in front of the BYE. */
@@ -3585,21 +3620,29 @@ static int64_t intake_tick(struct intake *in, int64_t now) {
  * pure; uses base, bytes, seal, rtp, rtcp, media
  */
 enum sender_limits {
-    SENDER_BURST = 32 * 1024,  /* bytes at once; half of what Chromium's UDP socket holds */
-    SENDER_SLOWEST = 4 * 1024, /* per SENDER_REFILL: 6.5 Mbit/s */
-    SENDER_RUNS = 128,         /* access units that can be repaired */
-    SENDER_RESENT = 256,       /* memory of repairs, against storms of NACKs */
-    SENDER_REPLAY = 60,        /* frames; for a longer replay we also ask the source for an IDR */
-    SENDER_DELAY_MAX = 400,    /* ms of playout delay that the browser may take; 0/0 would forbid it to smooth */
-    SENDER_ANNOUNCE = 50       /* packets that carry a changed delay */
+    SENDER_BURST = 16 * 1024,  /* bytes at once, and where the rate begins: short queues on the way take that */
+    SENDER_SLOWEST = 2 * 1024, /* per SENDER_REFILL: 6.5 Mbit/s */
+    SENDER_FASTEST = 32 * 1024,
+    SENDER_MANY = 12,       /* packets lost within two windows: a queue that was too short, not chance */
+    SENDER_TRIES = 3,       /* beginnings at an IDR whose first packets got lost */
+    SENDER_RUNS = 128,      /* access units that can be repaired */
+    SENDER_RESENT = 256,    /* memory of repairs, against storms of NACKs; and how many may wait */
+    SENDER_REPLAY = 60,     /* frames; for a longer replay we also ask the source for an IDR */
+    SENDER_DELAY_MAX = 400, /* ms of playout delay that the browser may take; 0/0 would forbid it to smooth */
+    SENDER_ANNOUNCE = 50    /* packets that carry a changed delay */
 };
-#define SENDER_REFILL     (5 * BASE_MS)   /* the pacer's rate is bytes per this: SENDER_BURST makes 52 Mbit/s */
-#define SENDER_FRAME_GAP  (8 * BASE_MS)   /* between replayed frames: decoders queue few */
-#define SENDER_TOO_LONG   (5 * BASE_S)    /* a replay that would take this long is not begun */
-#define SENDER_REPORT     (1 * BASE_S)    /* between sender reports */
+#define SENDER_REFILL     (BASE_MS * 5 / 2) /* the pacer's rate is bytes per this: SENDER_BURST makes 52 Mbit/s */
+#define SENDER_FRAME_GAP  (8 * BASE_MS)     /* between replayed frames: decoders queue few */
+#define SENDER_TOO_LONG   (5 * BASE_S)      /* a replay that would take this long is not begun */
+#define SENDER_REPORT     (1 * BASE_S)      /* between sender reports */
+#define SENDER_TELL       (200 * BASE_MS)   /* between answers to a receiver's reference time */
 #define SENDER_REPLAY_GAP (2 * BASE_S)    /* between replays that PLIs cause: one that causes the next is a livelock */
 #define SENDER_SMALL      (256 * 1024)    /* bytes; a larger GOP is not replayed for a PLI */
-#define SENDER_SLOW_DOWN  (100 * BASE_MS) /* between two steps down */
+#define SENDER_AGAIN      (250 * BASE_MS) /* after an IDR left, before a PLI means that its beginning was lost */
+#define SENDER_FIRST      (3 * BASE_S)    /* of a viewer's time, in which that may be so */
+#define SENDER_WINDOW     (100 * BASE_MS) /* in which losses are counted; and between two steps down */
+#define SENDER_SPEED_UP   (250 * BASE_MS) /* between two steps up */
+#define SENDER_MEMORY     (30 * BASE_S)   /* of a rate that was too fast */
 #define SENDER_CALM       (10 * BASE_S)   /* without loss, before the delay shrinks */
 
 enum sender_state { SENDER_WAITING, SENDER_CATCHING_UP, SENDER_LIVE };
@@ -3629,7 +3672,17 @@ struct sender {
     uint64_t still;                     /* a GOP too long to replay, of which the IDR was shown; MEDIA_NONE: none */
     int64_t next_frame;                 /* when the next replayed frame may leave */
     int64_t rate, budget, paid, slowed; /* the pacer: bytes per refill, bytes to spend, since when, last step down */
-    int64_t next_report;
+    int64_t sped, pressed, ceiling;     /* last step up; when the pacer held a packet; the rate to stay below */
+    uint32_t slow_seq;                  /* losses of packets before it led to the last step down */
+    struct {
+        int64_t since, lost;
+        uint32_t seq;
+    } window[2];                  /* this SENDER_WINDOW and the one before */
+    int64_t started, begun;       /* at an IDR: first, last */
+    int again;                    /* times that its first packets got lost */
+    unsigned wanted_at, wanted_n; /* NACKed, not yet repeated: packets wait nowhere, their numbers do */
+    uint16_t wanted[SENDER_RESENT];
+    int64_t next_report, told;
     unsigned delay_min, announce; /* ms; packets that still have to say so */
     int64_t lost_at, replayed;    /* the last NACK; the last replay for a PLI */
 
@@ -3654,7 +3707,11 @@ static void sender_start(struct sender *s, struct media *media, const uint32_t r
     s->rtx_ssrc = random[1] == random[0] ? ~random[1] : random[1];
     s->clock_offset = random[2];
     s->seq = 0x10000 + (random[3] & 0x7fff); /* below 2^15: losing the first packets is no wrap (RFC 3711 3.3.1) */
+    s->slow_seq = s->seq;
     s->rtx_seq = random[4] & 0x7fff;
+    s->window[0].seq = s->window[1].seq = s->seq;
+    s->slowed = s->sped = now - SENDER_MEMORY;
+    s->pressed = now - BASE_S;
     s->rate = s->budget = SENDER_BURST;
     s->paid = now;
     s->still = MEDIA_NONE;
@@ -3686,8 +3743,38 @@ static void sender_report(struct sender *s, int64_t now, int64_t wall) {
     s->next_report = now + SENDER_REPORT;
 }
 
-/* Bytes per SENDER_REFILL: as loss allows, but always a quarter more than the stream has (kbit/s * 5 ms / 8 * 5/4). */
-static int64_t sender_rate(const struct sender *s) { return base_max(s->rate, (int64_t)s->media->kbps * 25 / 32); }
+/* Bytes per SENDER_REFILL: as loss allows, but always twice what the stream has (kbit/s * 2.5 ms / 8 * 2). */
+static int64_t sender_rate(const struct sender *s) { return base_max(s->rate, (int64_t)s->media->kbps * 5 / 8); }
+
+/* Many losses at once mean that a queue on the way was too short: slower, and for a while no faster than this rate, at
+ * which it overflowed. A packet lost here and there says nothing of the rate. */
+static void sender_slow_down(struct sender *s, int64_t now) {
+    int64_t sent = (int64_t)(uint32_t)(s->seq - s->window[1].seq), lost = s->window[0].lost + s->window[1].lost;
+    s->lost_at = now;
+    if (now - s->slowed < SENDER_WINDOW || lost < SENDER_MANY || lost * 8 < sent) return;
+    s->slowed = now;
+    s->slow_seq = s->seq;
+    s->window[0].lost = s->window[1].lost = 0;
+    s->ceiling = s->rate * 7 / 8;
+    s->rate = base_max(SENDER_SLOWEST, s->rate * 3 / 4);
+}
+
+/* Without such losses the rate grows back, and above where it began when the pacer holds packets up. */
+static void sender_speed_up(struct sender *s, int64_t now) {
+    if (now - s->sped < SENDER_SPEED_UP || now - s->slowed < SENDER_SPEED_UP) return;
+    s->sped = now;
+    int64_t top = now - s->pressed < BASE_S ? SENDER_FASTEST : SENDER_BURST;
+    if (now - s->slowed < SENDER_MEMORY) top = s->ceiling;
+    if (s->rate < top) s->rate = base_min(top, s->rate + s->rate / 8);
+}
+
+static void sender_turn_window(struct sender *s, int64_t now) {
+    if (now - s->window[0].since < SENDER_WINDOW) return;
+    s->window[1] = s->window[0];
+    s->window[0].since = now;
+    s->window[0].seq = s->seq;
+    s->window[0].lost = 0;
+}
 
 /* The pacer saves no more than one burst. */
 static void sender_earn(struct sender *s, int64_t now) {
@@ -3753,6 +3840,8 @@ static bool sender_begin(struct sender *s, int64_t now) {
     bool too_long = sender_replay_time(s) > SENDER_TOO_LONG;
     if (too_long || m->gop_frames > SENDER_REPLAY) media_ask_key(m, now);
     s->still = too_long ? m->gop : MEDIA_NONE;
+    if (!s->started) s->started = now;
+    s->begun = now;
     s->cursor = m->gop;
     s->state = SENDER_CATCHING_UP;
     return true;
@@ -3784,35 +3873,6 @@ static bool sender_begin_unit(struct sender *s, const struct media_packet *p, in
     return true;
 }
 
-/* Sends what may leave now. Returns when to come again; BASE_NEVER: when the stream has more. */
-static int64_t sender_pump(struct sender *s, int64_t now) {
-    sender_earn(s, now);
-    while (sender_seek(s, now) && s->cursor < s->media->head) {
-        const struct media_packet *p = media_at(s->media, s->cursor);
-        if (s->budget < p->n) return now + SENDER_REFILL / 4;
-        if (p->flags & MEDIA_FIRST && !sender_begin_unit(s, p, now)) return s->next_frame;
-        sender_send(s, p, now);
-        s->cursor++;
-    }
-    return BASE_NEVER;
-}
-
-/* Reports wait until live: a replay's timestamps are not those of its pictures. Returns when to call again. */
-static int64_t sender_tick(struct sender *s, int64_t now, int64_t wall) {
-    int64_t pump = sender_pump(s, now);
-    if (s->state != SENDER_LIVE) return pump;
-    if (now >= s->next_report) sender_report(s, now, wall);
-    return base_min(pump, s->next_report);
-}
-
-/* Loss after a burst means a queue on the way was too short for it: smaller bursts, and back in small steps. */
-static void sender_slow_down(struct sender *s, int64_t now) {
-    s->lost_at = now;
-    if (now - s->slowed < SENDER_SLOW_DOWN) return;
-    s->slowed = now;
-    s->rate = base_max(SENDER_SLOWEST, s->rate * 3 / 4);
-}
-
 /* Was this packet repaired a moment ago? Then the repair may still be on its way. */
 static bool sender_repaired_lately(struct sender *s, uint16_t seq, int64_t now) {
     uint32_t now_ms = (uint32_t)(now / BASE_MS), wait = (uint32_t)base_max(10, s->rtt / 2 / BASE_MS);
@@ -3833,7 +3893,8 @@ static void sender_repair(struct sender *s, uint16_t seq, int64_t now) {
     if (back > kept || whole == s->seq) return;
     const struct sender_run *run = &s->run[(s->run_count - back) % SENDER_RUNS];
     uint64_t index = run->index + (whole - run->first);
-    if (index < s->media->oldest || index >= s->media->head || s->budget < -SENDER_BURST) return;
+    if (index < s->media->oldest || index >= s->media->head) return;
+    bool fresh = !s->resent[seq % SENDER_RESENT].known || s->resent[seq % SENDER_RESENT].seq != seq;
     if (sender_repaired_lately(s, seq, now)) return;
     const struct media_packet *p = media_at(s->media, index);
     struct rtp_packet h = sender_header(s, p, whole, run->timestamp, now);
@@ -3841,19 +3902,72 @@ static void sender_repair(struct sender *s, uint16_t seq, int64_t now) {
     if (s->rtx_pt) h.pt = s->rtx_pt, h.ssrc = s->rtx_ssrc, h.seq = s->rtx_seq++;
     sender_emit(s, p, &h, base_span(osn, s->rtx_pt ? sizeof osn : 0));
     s->repaired++;
+    if ((int32_t)(whole - s->slow_seq) >= 0 && fresh) s->window[0].lost++;
+}
+
+/* Repairs go first, as the pacer allows. true: none is left. */
+static bool sender_mend(struct sender *s, int64_t now) {
+    while (s->wanted_at != s->wanted_n && s->budget > 0)
+        sender_repair(s, s->wanted[s->wanted_at++ % SENDER_RESENT], now);
+    return s->wanted_at == s->wanted_n;
+}
+
+/* Sends what may leave now. Returns when to come again; BASE_NEVER: when the stream has more. */
+static int64_t sender_pump(struct sender *s, int64_t now) {
+    sender_earn(s, now);
+    sender_turn_window(s, now);
+    sender_speed_up(s, now);
+    if (!sender_mend(s, now)) return now + SENDER_REFILL / 2;
+    while (sender_seek(s, now) && s->cursor < s->media->head) {
+        const struct media_packet *p = media_at(s->media, s->cursor);
+        if (s->budget < p->n) return s->pressed = now, now + SENDER_REFILL / 2;
+        if (p->flags & MEDIA_FIRST && !sender_begin_unit(s, p, now)) return s->next_frame;
+        sender_send(s, p, now);
+        s->cursor++;
+    }
+    return BASE_NEVER;
+}
+
+/* Reports wait until live: a replay's timestamps are not those of its pictures. Returns when to call again. */
+static int64_t sender_tick(struct sender *s, int64_t now, int64_t wall) {
+    int64_t pump = sender_pump(s, now);
+    if (s->state != SENDER_LIVE) return pump;
+    if (now >= s->next_report) sender_report(s, now, wall);
+    return base_min(pump, s->next_report);
+}
+
+/* More than fit are forgotten: the browser asks again. */
+static void sender_want(struct sender *s, uint16_t seq) {
+    if (s->wanted_n - s->wanted_at < SENDER_RESENT) s->wanted[s->wanted_n++ % SENDER_RESENT] = seq;
 }
 
 static void sender_nack(struct sender *s, uint16_t seq, uint16_t mask, int64_t now) {
-    sender_slow_down(s, now);
-    sender_repair(s, seq, now);
+    sender_want(s, seq);
     for (unsigned i = 0; i < 16; i++)
-        if (mask >> i & 1) sender_repair(s, (uint16_t)(seq + 1 + i), now);
+        if (mask >> i & 1) sender_want(s, (uint16_t)(seq + 1 + i));
+    sender_mend(s, now);
+    sender_slow_down(s, now);
 }
 
-/* The browser's decoder lost its references. A source that can makes an IDR; else a small GOP is replayed. */
+/* How long the IDR may take to arrive before a PLI means that its beginning was lost. */
+static int64_t sender_patience(const struct sender *s) {
+    int64_t n = 0;
+    for (uint64_t i = s->media->gop; i < s->media->head && media_at(s->media, i)->flags & MEDIA_KEY; i++)
+        n += media_at(s->media, i)->n;
+    return SENDER_AGAIN + n * SENDER_REFILL / SENDER_SLOWEST;
+}
+
+/* The browser's decoder lost its references, or never had any: a browser asks for nothing that was sent before the first
+ * packet that reached it. A source that can makes an IDR. Else the beginning is repeated; later, a small GOP is replayed. */
 static void sender_refresh(struct sender *s, int64_t now) {
     s->keyframe_requests++;
     media_ask_key(s->media, now);
+    bool first = s->run_count && now - s->started < SENDER_FIRST && s->again < SENDER_TRIES && !s->media->on_demand;
+    if (first && media_joinable(s->media) && now - s->begun >= sender_patience(s) << s->again) {
+        s->again++;
+        sender_begin(s, now);
+        return;
+    }
     if (s->media->on_demand || s->state != SENDER_LIVE || !media_joinable(s->media)) return;
     if (s->media->gop_bytes > SENDER_SMALL || (s->replayed && now - s->replayed < SENDER_REPLAY_GAP)) return;
     s->replayed = now;
@@ -3870,7 +3984,6 @@ static void sender_adapt(struct sender *s, int64_t now) {
     if (want < s->delay_min) want = want + 20 < s->delay_min ? s->delay_min - 10 : s->delay_min;
     if (want != s->delay_min) s->announce = SENDER_ANNOUNCE;
     s->delay_min = want;
-    if (now - s->lost_at > BASE_S) s->rate = base_min(SENDER_BURST, s->rate + s->rate / 8);
 }
 
 static void sender_take_report(struct sender *s, const struct rtcp_report *r, int64_t now, int64_t wall) {
@@ -3883,14 +3996,26 @@ static void sender_take_report(struct sender *s, const struct rtcp_report *r, in
     sender_adapt(s, now);
 }
 
+/* The receiver's clock comes back to it, so that it can tell the round trip. */
+static void sender_dlrr(struct sender *s, uint32_t receiver, uint32_t time, int64_t now) {
+    uint8_t packet[256];
+    struct wr w = bytes_wr(packet, sizeof packet);
+    if (s->told && now - s->told < SENDER_TELL) return;
+    s->told = now;
+    rtcp_put_dlrr(&w, s->ssrc, s->cname, receiver, time);
+    sender_emit_rtcp(s, &w);
+}
+
 /* One packet of decrypted RTCP. */
 static void sender_feedback(struct sender *s, const struct rtcp_packet *p, int64_t now, int64_t wall) {
     struct rtcp_report report;
     uint16_t seq, mask;
+    uint32_t reference;
     uint64_t remb = rtcp_remb(p);
     for (int i = 0; rtcp_report(p, i, &report); i++) sender_take_report(s, &report, now, wall);
     for (int i = 0; rtcp_nack(p, s->ssrc, i, &seq, &mask); i++) sender_nack(s, seq, mask, now);
     if (remb) s->remb = remb;
+    if (rtcp_reference_time(p, &reference)) sender_dlrr(s, p->sender, reference, now);
     if (rtcp_wants_keyframe(p, s->ssrc)) sender_refresh(s, now);
 }
 

@@ -380,9 +380,14 @@ def intake_seeds():
             steady = made(35, 8 | slices << 4 | extra)
             yield 'made_%d_%d' % (slices, extra), u8(2) + steady + made(9, slices << 4 | extra, 200, 5) + made(9, 8 | slices << 4)
             for key in (0, 8):
-                for where in (20, 40, 60, 70, 90):
+                for where in range(1, 120, 7):
                     yield 'broken_%d_%d_%d_%d' % (slices, extra, key, where), u8(2) + steady + made(1, key | slices << 4 | extra, 20, 0, 8, where) + made(3, extra) + made(35, 8 | slices << 4)
-        yield 'more_slices_%d' % slices, u8(2) + made(35, 8) + made(1, 8 | slices << 4, 20, 2, 31, 60) + made(5, 0) + made(35, 8)
+    for where in range(5): # between the pictures, inside of the start code
+        yield 'start_code_%d' % where, u8(2) + made(35, 8, 20, 0, 0) + made(1, 0, 20, 0, 8, where) + made(3, 0) + made(35, 8)
+    sets = len(annexb(h264_sps(), h264_pps()))
+    for where in list(range(8)) + [30, 36, 37, 38, 39, 50, sets + 30, sets + 37, sets + 38]:
+        for flags in (0, 0x10, 0x18, 0x12, 0x1a, 0x38):
+            yield 'more_slices_%d_%d' % (flags, where), u8(2) + made(35, 8) + made(1, flags, 20, 0, 24, where) + made(3, 0) + made(35, 8)
 
 
 # ---- route: configuration, then for each request: flags, block ----

@@ -1250,7 +1250,7 @@ static void sdp_browsers(void) {
            "not SDP\n",
            answered + refused + unreadable, answered, sections, zero, refused, unreadable);
     for (int k = 0; k < 16 && reason[k]; k++) printf("# sdp: refused %d times: %s\n", times[k], reason[k]);
-    CHECK(answered >= 15 && unreadable <= 5);
+    CHECK(answered == 16 && unreadable == 0);
     for (struct vec *v = NULL; (v = vec_next("sdp", v));) {
         struct span name = v->f[0];
         const char *why;
@@ -1893,7 +1893,7 @@ static void h264_files(void) {
         if (clean && progressive) {
             int frames = atoi(vec_text(v->f[4]));
             counted += units == frames;
-            if (units != frames) printf("# h264: %s: %d access units, %d frames decoded\n", name, units, frames);
+            CHECK_AS(units == frames || (!begins_idr && units > frames), name); /* decoders begin at the first IDR */
         }
         free(bytes);
     }
@@ -3208,21 +3208,25 @@ static void sender_repairs(bool rtx) {
 static void sender_repairs_by_rtx(void) { sender_repairs(true); }
 static void sender_repairs_plainly(void) { sender_repairs(false); }
 
-/* Loss makes the pacer slower, but never slower than the stream, and calm makes it fast again. */
+/* A burst of loss makes the pacer slower, chance does not; calm makes it fast again. */
 static void sender_slows_down(void) {
     struct sim *s = sim_new("test:320x240@30,gop=30");
     s->rtx = true;
     CHECK(sim_join(s, false, false) == 0);
     sim_connect(s);
-    sim_live(s, BASE_S);
+    sim_live(s, 2 * BASE_S);
     struct sender *x = &sim_viewer(s)->sender;
     CHECK(x->rate == SENDER_BURST);
-    for (int i = 0; i < 40; i++) {
+    for (int i = 0; i < 20; i++) {
         sim_nack(s, s->rtp[s->rtp_n - 1].seq, 0);
         sim_run(s, 100 * BASE_MS);
         if (i % 10 == 0) sim_check(s, true);
     }
-    CHECK(x->rate == SENDER_SLOWEST && sender_rate(x) >= SENDER_SLOWEST);
+    CHECK(x->rate == SENDER_BURST);
+    sim_nack(s, (uint16_t)(s->rtp[s->rtp_n - 1].seq - 40), 0xffff);
+    CHECK(x->rate == SENDER_BURST * 3 / 4 && x->ceiling == SENDER_BURST * 7 / 8);
+    sim_nack(s, (uint16_t)(s->rtp[s->rtp_n - 1].seq - 20), 0xffff); /* at once again: the same queue */
+    CHECK(x->rate == SENDER_BURST * 3 / 4);
     uint32_t ssrc = s->rtp[0].ssrc;
     uint8_t report[32] = {0x81, 201, 0, 7, 0, 0, 0, 1};
     struct wr w = bytes_wr(report + 8, 4);

@@ -89,7 +89,7 @@ def sdp():
     folder = os.path.join(data, "vectors", "sdp_browsers")
     for name in sorted(os.listdir(folder)):
         with open(os.path.join(folder, name), "rb") as f:
-            text = f.read()
+            text = re.sub(rb"\r+\n\Z", b"\r\n", f.read())  # some files end in a doubled CR
         if not name.endswith(".json"):
             put("sdp", name, text)
             continue
