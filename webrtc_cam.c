@@ -2130,7 +2130,8 @@ static struct span h264_split_next(struct h264_split *s, bool end) {
     if (!s->inside) s->at = s->scan; /* what stands before the first start code is no NAL unit */
     if (!end || !s->inside) return base_span(s->buf, 0);
     struct span nal = h264_strip(base_span(s->buf + s->at, s->n - s->at));
-    s->at = s->scan = s->n;
+    size_t zeros = s->n - s->at - nal.n; /* they may begin the next start code, should more bytes come after all */
+    s->at = s->scan = s->n - (zeros < 2 ? zeros : 2);
     s->inside = false;
     return nal;
 }
@@ -3511,7 +3512,7 @@ struct intake {
     int64_t began;                /* when the NAL unit in split began to come */
     int64_t pause, quiet;         /* the idle time that ends a NAL unit; when it is over, BASE_NEVER: not armed */
     unsigned slices, usual, same; /* of this picture; of the one before; pictures in a row with as many */
-    bool guessed;                 /* the access unit was ended by a pause */
+    bool guessed, skipping;       /* the access unit was ended by a pause; wrongly, and its rest is coming */
     unsigned zeros, strikes;      /* zeros: since the guess; 3 means that a start code followed */
     bool ended;
 };
@@ -3528,6 +3529,7 @@ static void intake_strike(struct intake *in) {
     in->strikes++;
     in->pause *= 2;
     in->guessed = false;
+    in->skipping = true; /* the rest of a picture is none, not even of an IDR */
     in->media->drops[DROP_H264_PAUSE]++;
     media_break(in->media);
 }
@@ -3536,6 +3538,8 @@ static void intake_nal(struct intake *in, struct span nal) {
     struct media *m = in->media;
     bool slice = intake_is_slice(nal), begins = h264_begins(&in->border, &m->sets, nal);
     if (in->guessed && slice && !begins) intake_strike(in);
+    if (begins) in->skipping = false;
+    if (in->skipping && slice) return;
     if (begins || !m->open) {
         if (slice || begins) {
             in->same = in->slices == in->usual ? in->same + 1 : 0;
@@ -3603,7 +3607,7 @@ static int64_t intake_tick(struct intake *in, int64_t now) {
     if (now < in->quiet) return in->quiet;
     intake_flush(in);
     in->guessed = true;
-    in->zeros = 0;
+    in->zeros = (unsigned)(in->split.n - in->split.at); /* that came already, at most 2 */
     return BASE_NEVER;
 }
 
@@ -3890,7 +3894,8 @@ static void sender_repair(struct sender *s, uint16_t seq, int64_t now) {
     unsigned back = 1, kept = s->run_count < SENDER_RUNS ? s->run_count : SENDER_RUNS;
     s->nacked++;
     while (back <= kept && (int32_t)(whole - s->run[(s->run_count - back) % SENDER_RUNS].first) < 0) back++;
-    if (back > kept || whole == s->seq) return;
+    /* libsrtp2 would take a number from beyond its window for one that is to come, and count a roll-over */
+    if (back > kept || whole == s->seq || s->seq - whole >= SEAL_WINDOW) return;
     const struct sender_run *run = &s->run[(s->run_count - back) % SENDER_RUNS];
     uint64_t index = run->index + (whole - run->first);
     if (index < s->media->oldest || index >= s->media->head) return;

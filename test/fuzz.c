@@ -1171,6 +1171,7 @@ static struct feed {
     struct seal peer;
     int64_t now, begun, rate; /* rate: the highest so far */
     bool asked;               /* feedback is under way: nothing new may leave, only repetitions */
+    uint32_t newest;          /* the sender's seq behind the newest packet: what leaves without moving it is repeated */
     bool started, marker, rtx_started;
     uint16_t rtx_seq;
     uint32_t timestamp, packets, octets, resent, emitted;
@@ -1189,6 +1190,7 @@ static void feed_new(const struct rtp_packet *h, struct span s, size_t payload) 
     const struct media_packet *p = media_at(&feed.m, feed.s.cursor);
     struct feed_sent *sent = &feed_memory.sent[h->seq];
     uint32_t ahead = h->timestamp - feed.timestamp;
+    feed.newest = feed.s.seq;
     must(!feed.asked && h->seq == (uint16_t)(feed.s.seq - 1) && h->pt == feed.s.pt && payload == p->n);
     must(h->marker == !!(p->flags & MEDIA_LAST));
     if (feed.started && feed.marker) must(ahead > 0 && ahead < 1u << 31);
@@ -1208,7 +1210,7 @@ static void feed_repeated(const struct rtp_packet *h, struct span s, struct span
     struct rd r = bytes_rd(plain);
     uint16_t seq = rtx ? (uint16_t)bytes_r16(&r) : h->seq;
     struct feed_sent *sent = &feed_memory.sent[seq];
-    must(feed.asked && sent->run == feed.run && (rtx ? h->pt == feed.s.rtx_pt : h->pt == feed.s.pt));
+    must(sent->run == feed.run && (rtx ? h->pt == feed.s.rtx_pt : h->pt == feed.s.pt));
     must(h->timestamp == sent->timestamp && h->marker == sent->marker);
     must(sent->repeated == INT64_MIN || feed.now / BASE_MS - sent->repeated / BASE_MS >= 10);
     sent->repeated = feed.now;
@@ -1246,9 +1248,9 @@ static void feed_emit(void *to, const struct path *path, const uint8_t *bytes, s
     must(!r.bad && bytes_left(&r) > SEAL_TAG);
     size_t head = (size_t)(r.p - bytes), payload = bytes_left(&r) - SEAL_TAG;
     feed.spent += payload - (rtx ? RTP_OSN : 0);
-    if (rtx || (!feed.asked && feed.packets < 2000))
+    if (rtx || (feed.s.seq != feed.newest && feed.packets < 2000))
         must(srtp_unprotect(feed.peer.in, copy, &plain) == srtp_err_status_ok && (size_t)plain == head + payload);
-    if (feed.asked) feed_repeated(&h, s, base_span(copy + head, payload));
+    if (rtx || feed.s.seq == feed.newest) feed_repeated(&h, s, base_span(copy + head, payload));
     else feed_new(&h, s, payload);
 }
 
@@ -1645,7 +1647,7 @@ static void play_receive(const struct viewer *v, struct span s) {
     srtp_err_status_t opened = srtp_unprotect(play.peer[i].seal.in, copy, &n);
     const struct sender *sender = &v->sender;
     if (opened == srtp_err_status_replay_fail) { /* repeated as it was, on request */
-        must(play.reports && !sender->rtx_pt);
+        must(!sender->rtx_pt);
         return;
     }
     must(opened == srtp_err_status_ok);
@@ -1656,7 +1658,7 @@ static void play_receive(const struct viewer *v, struct span s) {
     if (first & 0x10) bytes_take(&r, 2), bytes_take(&r, bytes_r16(&r) * (size_t)4);
     must((first & 0xef) == 0x80 && !r.bad && bytes_left(&r));
     if (ssrc == sender->rtx_ssrc) {
-        must(play.reports && sender->rtx_pt && (second & 127) == sender->rtx_pt && bytes_left(&r) > RTP_OSN);
+        must(sender->rtx_pt && (second & 127) == sender->rtx_pt && bytes_left(&r) > RTP_OSN);
         must(!play.peer[i].rtx_started || seq == (uint16_t)(play.peer[i].rtx_seq + 1));
         play.peer[i].rtx_started = true;
         play.peer[i].rtx_seq = seq;
