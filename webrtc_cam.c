@@ -3537,7 +3537,8 @@ static void intake_strike(struct intake *in) {
 static void intake_nal(struct intake *in, struct span nal) {
     struct media *m = in->media;
     bool slice = intake_is_slice(nal), begins = h264_begins(&in->border, &m->sets, nal);
-    if (in->guessed && slice && !begins) intake_strike(in);
+    if (in->guessed && !slice && !begins) return; /* filler behind the picture that was ended: it says nothing yet */
+    if (in->guessed && !begins) intake_strike(in);
     if (begins) in->skipping = false;
     if (in->skipping && slice) return;
     if (begins || !m->open) {
