@@ -4194,34 +4194,37 @@ static int viewer_open(struct viewer *v, struct lobby *l, const struct sdp_secti
     return 0;
 }
 
+static bool viewer_write_answer(const struct viewer *v, const struct viewer_join *j, const struct sdp_offer *o,
+                                int chosen, struct wr *w) {
+    const struct sdp_section *s = &o->section[chosen];
+    struct sdp_answer a = {.section = chosen, .codec = sdp_best(s, media_profile(v->media))};
+    a.rtx = sdp_rtx(s, a.codec);
+    a.session = crypt_random32(v->lobby->crypt);
+    a.ssrc = v->sender.ssrc;
+    a.rtx_ssrc = v->sender.rtx_ssrc;
+    a.ufrag = v->ice.ufrag;
+    a.pwd = v->ice.pwd;
+    a.fingerprint = v->lobby->dtls->fingerprint;
+    a.name = v->media->name;
+    a.cname = v->sender.cname;
+    a.server = v->dtls.server;
+    a.candidate = j->candidate;
+    a.candidates = j->candidates;
+    return sdp_write(w, o, &a);
+}
+
 /* Takes an offer, writes the answer. 0 and *out, or WCAM_E... and *why. */
 static int viewer_answer(struct lobby *l, const struct viewer_join *j, int64_t now, struct wr *answer,
                          struct viewer **out, const char **why) {
     struct sdp_offer offer;
     if (j->offer.n > BASE_SDP) return *why = "The offer is larger than 64 KB.", WCAM_EOFFER;
     if (sdp_read(j->offer, &offer, why)) return WCAM_EOFFER;
-    struct media *m = j->media;
-    int chosen = sdp_choose(&offer, media_profile(m), why);
+    int chosen = sdp_choose(&offer, media_profile(j->media), why);
     if (chosen < 0) return WCAM_EMEDIA;
-    const struct sdp_section *s = &offer.section[chosen];
     struct viewer *v = viewer_vacancy(l, now);
     if (!v) return *why = "All viewers' places are taken.", WCAM_EFULL;
-    int rc = viewer_open(v, l, s, m, now);
-    struct sdp_answer a = {.section = chosen,
-                           .codec = sdp_best(s, media_profile(m)),
-                           .rtx = sdp_rtx(s, sdp_best(s, media_profile(m))),
-                           .session = crypt_random32(l->crypt),
-                           .ssrc = v->sender.ssrc,
-                           .rtx_ssrc = v->sender.rtx_ssrc,
-                           .ufrag = v->ice.ufrag,
-                           .pwd = v->ice.pwd,
-                           .fingerprint = l->dtls->fingerprint,
-                           .name = m->name,
-                           .cname = v->sender.cname,
-                           .server = v->dtls.server,
-                           .candidate = j->candidate,
-                           .candidates = j->candidates};
-    if (!rc && !sdp_write(answer, &offer, &a)) rc = WCAM_EFULL;
+    int rc = viewer_open(v, l, &offer.section[chosen], j->media, now);
+    if (!rc && !viewer_write_answer(v, j, &offer, chosen, answer)) rc = WCAM_EFULL;
     if (rc) {
         dtls_close(&v->dtls, now);
         memset(v, 0, sizeof *v);

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Measures: size, memory idle and per viewer, latency and time to first picture in Chromium.
+# Measures: size, memory idle and per viewer, latency and time to first picture in Chromium, then bad networks (minutes).
 cd "$(dirname "$0")/.." || exit 1
 libs="-lsrtp2 -lmbedtls -lmbedx509 -lmbedcrypto"
 mkdir -p build
 cc -std=c99 -Os -DWCAM_MAIN webrtc_cam.c -o build/bench_small $libs && strip build/bench_small
 echo "stripped program, -Os, dynamic: $(stat -c %s build/bench_small) bytes"
 node test/browser/run.mjs memory plays POST | grep -E '^(# |not ok|[0-9]+ passed)'
+node test/browser/network.mjs | grep -E '^(# |not ok|[0-9]+ passed)'

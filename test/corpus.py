@@ -130,6 +130,8 @@ def rtcp_seeds():
     yield 'fir', u8(0) + rtcp_packet(206, 4, me + bytes(4) + you + u8(1, 0, 0, 0))
     yield 'remb', u8(0) + rtcp_packet(206, 15, me + bytes(4) + b'REMB' + u8(1) + u24(0x4ffff) + you)
     yield 'remb_largest', u8(0) + rtcp_packet(206, 15, me + bytes(4) + b'REMB' + u8(1) + u24(0xffffff) + you)
+    clock = rtcp_packet(207, 0, me + u8(4, 0) + u16(2) + bytes(range(8)))
+    yield 'reference_time', u8(0) + clock + rtcp_packet(207, 0, me + u8(9, 0) + u16(1) + bytes(4) + u8(4, 0) + u16(2) + bytes(8)) + rtcp_packet(207, 0, me + u8(4, 0) + u16(9))
     yield 'bye', u8(0) + rtcp_packet(203, 1, me)
     yield 'bye_of_nobody', u8(0) + rtcp_packet(203, 0, b'')
     yield 'padded', u8(0) + report + rtcp_packet(206, 1, me + you, 8)
@@ -151,6 +153,7 @@ def rtcp_seeds():
     yield 'sender_still', start + live(255, 20) + live(255, 20) + live(255, 20) + plis(9, 2100) + picture(1)
     yield 'sender_slides', start + slides(200) + wait(300) + plis(20, 2400) + nack(300, 0xffff)
     yield 'sender_long_ago', start + slides(220) + wait(300) + plis(110, 2100) + nack(33000, 0xffff) + plis(90, 2100)
+    yield 'sender_reference_time', start + u8(6, len(clock), 0) + clock + live(9) + (u8(6, len(clock), 0) + clock + wait(100)) * 5
     yield 'sender_remb', start + live(3) + u8(6, 24, 0) + rtcp_packet(206, 15, me + bytes(4) + b'REMB' + u8(1) + u24(0x4ffff) + u32(1))
 
 

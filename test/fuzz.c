@@ -405,6 +405,8 @@ static void rtcp_check(const struct rtcp_packet *p, uint32_t ssrc) {
     }
     if (rtcp_sound(p) && (p->type == RTCP_SR || p->type == RTCP_RR)) must(n == p->count);
     must(rtcp_remb(p) < 1ull << 58);
+    uint32_t reference;
+    if (rtcp_reference_time(p, &reference)) must(p->type == RTCP_XR && p->body.n >= 12);
     if (rtcp_wants_keyframe(p, ssrc)) must(p->type == RTCP_PSFB && (p->count == RTCP_PLI || p->count == RTCP_FIR));
 }
 
@@ -1234,7 +1236,8 @@ static void feed_emit(void *to, const struct path *path, const uint8_t *bytes, s
     memcpy(copy, bytes, n);
     if (bytes[1] >= 200 && bytes[1] <= 206) {
         must(srtp_unprotect_rtcp(feed.peer.in, copy, &plain) == srtp_err_status_ok);
-        must(feed.s.state == SENDER_LIVE && !feed.asked);
+        /* reports while live; a receiver's reference time is answered at once, in any state */
+        must(bytes[1] == RTCP_SR ? feed.s.state == SENDER_LIVE && !feed.asked : feed.asked);
         return;
     }
     struct rd r = bytes_rd(s);
@@ -1264,6 +1267,7 @@ static void feed_check(void) {
     must((int64_t)feed.spent <= earned + 2 * SENDER_BURST + RTP_PAYLOAD);
     must(s->cursor <= feed.m.head && s->packets == feed.packets && s->octets == feed.octets);
     must(s->repaired >= feed.resent && s->nacked >= s->repaired && s->delay_min <= SENDER_DELAY_MAX / 2);
+    must(s->wanted_n - s->wanted_at <= SENDER_RESENT);
     must(s->announce <= SENDER_ANNOUNCE && s->rtt >= 0 && s->rtt <= 60 * BASE_S);
 }
 
@@ -1394,6 +1398,7 @@ static void fuzz_sender(struct rd in) {
     must(seal_open(&feed.s.seal, keys, true) && seal_open(&feed.peer, keys, false));
     sender_start(&feed.s, &feed.m, random, feed.now);
     strcpy(feed.s.cname, "cname");
+    feed.rate = feed.s.rate;
     feed.s.out = (struct emit){feed_emit, NULL};
     feed.s.pt = 96;
     feed.s.rtx_pt = flags & 1 ? 97 : 0;
