@@ -2786,7 +2786,7 @@ static uint64_t rtcp_remb(const struct rtcp_packet *p) {
 /* The time in a Receiver Reference Time block (RFC 3611 4.4), the middle 32 bits of its NTP time. */
 static bool rtcp_reference_time(const struct rtcp_packet *p, uint32_t *out) {
     struct rd r = bytes_rd(p->body);
-    while (p->type == RTCP_XR && bytes_left(&r) >= 4) {
+    while (p->type == RTCP_XR && !r.bad && bytes_left(&r) >= 4) {
         uint8_t type = bytes_r8(&r);
         bytes_r8(&r);
         struct span block = bytes_take(&r, bytes_r16(&r) * 4u);

@@ -3,7 +3,7 @@
 #
 # usage: fuzz.sh SECONDS [TARGET...]      0: replay only. What is explored is kept in build/fuzz/corpus.
 #
-# CLANG names the compiler; WCAM_DATA a directory with more seeds (see corpus.py). On a failure the input that caused
+# SEED=N explores the same way each time; CLANG names the compiler; WCAM_DATA a directory with more seeds (see corpus.py). On a failure the input that caused
 # it is in build/fuzz/bad; run it again by
 #     FUZZ=TARGET build/fuzz/fuzz build/fuzz/bad/FILE
 set -u
@@ -44,7 +44,7 @@ fuzz() {
     if FUZZ=$name "$out/fuzz" -runs=0 -rss_limit_mb=1024 -timeout=10 -artifact_prefix="$out/bad/$name-" \
         "$out/seeds/$name" "$out/corpus/$name" >"$log" 2>&1 &&
         { [ "$seconds" = 0 ] ||
-            FUZZ=$name "$out/fuzz" -max_total_time="$seconds" -max_len="$(largest "$name")" -rss_limit_mb=1024 \
+            FUZZ=$name "$out/fuzz" -seed="${SEED:-0}" -max_total_time="$seconds" -max_len="$(largest "$name")" -rss_limit_mb=1024 \
                 -timeout=10 -artifact_prefix="$out/bad/$name-" "$out/corpus/$name" "$out/seeds/$name" >"$log" 2>&1; }
     then
         passed=$((passed + 1))

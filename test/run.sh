@@ -46,7 +46,7 @@ unit)
         quietly "unit tests build: mbedTLS 3.6" gcc $sanitize $(cat build/mbedtls36/cflags) test/unit.c -o build/unit36 \
             $(cat build/mbedtls36/libs) && suite "unit: mbedTLS 3.6, sanitizers" build/unit36
     fi ;;
-fuzz) suite "fuzz: the corpus, then 3 s each" sh test/fuzz.sh "${FUZZ_SECONDS:-3}" ;;
+fuzz) SEED=1 suite "fuzz: the corpus, then 3 s each" sh test/fuzz.sh "${FUZZ_SECONDS:-3}" ;;
 cli)
     quietly "program builds with sanitizers" gcc $sanitize -DWCAM_MAIN webrtc_cam.c -o build/webrtc_cam_asan $libs
     WCAM_BIN=build/webrtc_cam_asan suite "command line and HTTP" python3 test/cli.py ;;
