@@ -2404,6 +2404,23 @@ static void rtcp_vectors(void) {
     printf("# rtcp: %d packets, %d verdicts as Pion's, the others listed with their reason\n", n, same);
 }
 
+/* RFC 3611 4.4: a reference time is found behind other blocks; a block that is longer than the packet ends the search. */
+static void rtcp_extended(void) {
+    static const uint8_t good[] = {7, 0, 0, 1, 0, 0, 0, 0, 4, 0, 0, 2, 0, 0, 0x12, 0x34, 0x56, 0x78, 0, 0};
+    static const uint8_t bad[] = {7, 0, 0xff, 0xff, 0, 0, 0, 0};
+    struct rtcp_packet p = {.type = RTCP_XR, .body = base_span(good, sizeof good)};
+    uint32_t time = 0;
+    CHECK(rtcp_reference_time(&p, &time) && time == 0x12345678);
+    for (size_t n = 0; n < sizeof good; n++) {
+        struct span part = exact(good, n);
+        p.body = part;
+        CHECK(!rtcp_reference_time(&p, &time));
+        gone(part);
+    }
+    p.body = base_span(bad, sizeof bad);
+    CHECK(!rtcp_reference_time(&p, &time));
+}
+
 static void rtcp_bad_input(void) {
     uint8_t out[256];
     struct wr w = bytes_wr(out, sizeof out);
@@ -4523,6 +4540,7 @@ static const struct test tests[] = {
     T(rtcp, rtcp_nacks),
     T(rtcp, rtcp_padding),
     T(rtcp, rtcp_vectors),
+    T(rtcp, rtcp_extended),
     T(rtcp, rtcp_bad_input),
     T(http, http_requests),
     T(http, http_fields),
