@@ -35,21 +35,24 @@
  *   12 rtp      packets and the H.264 payload format (RFC 6184)
  *   13 rtcp     reports, feedback, goodbye
  *   14 http     HTTP/1.1 requests and responses
+ *   15 ws       WebSocket: opening handshake and frames
  * session, pure
- *   15 media    one stream: intake, parameter sets, the shared packet history
- *   16 intake   a live byte stream becomes access units
- *   17 sender   one viewer's RTP stream: replay, pacing, repair, reports
- *   18 viewer   one browser: demultiplexing, handshake, consent
- *   19 whep     signaling over HTTP
- *   20 guard    who may come in: Host, Origin, token, password
- *   21 page     the viewer page
- *   22 route    from an HTTP request to its response
+ *   16 media    one stream: intake, parameter sets, the shared packet history
+ *   17 intake   a live byte stream becomes access units
+ *   18 sender   one viewer's RTP stream: replay, pacing, repair, reports
+ *   19 viewer   one browser: demultiplexing, handshake, consent
+ *   20 whep     signaling over HTTP
+ *   21 guard    who may come in: Host, Origin, token, password
+ *   22 signal   signaling over a WebSocket
+ *   23 page     the viewer page
+ *   24 site     what one instance serves, and its state in JSON and for Prometheus
+ *   25 route    from an HTTP request to its response
  * world
- *   23 net      sockets and the clock
- *   24 source   where pictures come from: files, the pattern, the embedding program
- *   25 server   connections and the event loop
- *   26 wcam     the C API
- *   27 main     the command line
+ *   26 net      sockets and the clock
+ *   27 source   where pictures come from: files, the pattern, the embedding program
+ *   28 server   connections and the event loop
+ *   29 wcam     the C API
+ *   30 main     the command line
  *
  * Follow a datagram in:  net_receive -> server_udp -> viewer_input (RFC 7983) -> stun_read, ice_input: a check, answered
  *   | dtls_input: a handshake record; its end gives seal_open the keys | seal_unrtcp, rtcp_next -> sender_feedback: a report or a
@@ -157,6 +160,7 @@ struct emit {
     X(DROP_HTTP_BAD, "http_bad_request")               \
     X(DROP_HTTP_SLOW, "http_too_slow")                 \
     X(DROP_HTTP_FULL, "http_too_many_connections")     \
+    X(DROP_WS_FRAME, "ws_bad_frame")                   \
     X(DROP_H264_NAL, "h264_bad_nal")                   \
     X(DROP_H264_PARAMETERS, "h264_bad_parameter_set")  \
     X(DROP_H264_LARGE, "h264_access_unit_too_large")   \
@@ -301,9 +305,7 @@ static bool bytes_unbase64(struct wr *w, struct span s) {
     return !w->bad;
 }
 
-/* The URL-safe alphabet without padding (RFC 4648 5): for names made of random bytes. */
-static void bytes_base64url(struct wr *w, struct span s) {
-    static const char abc[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+static void bytes_encode64(struct wr *w, struct span s, const char *abc) {
     for (size_t i = 0; i < s.n; i += 3) {
         size_t have = s.n - i < 3 ? s.n - i : 3;
         uint32_t v = 0;
@@ -312,10 +314,22 @@ static void bytes_base64url(struct wr *w, struct span s) {
     }
 }
 
+static void bytes_base64(struct wr *w, struct span s) { /* RFC 4648 4 */
+    bytes_encode64(w, s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/");
+    bytes_put(w, "==", (3 - s.n % 3) % 3);
+}
+
+/* The URL-safe alphabet without padding (RFC 4648 5): for names made of random bytes. */
+static void bytes_base64url(struct wr *w, struct span s) {
+    bytes_encode64(w, s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_");
+}
+
 /* ==== 3 text ================================================================
  * Words, numbers, lines; printing into a cursor; JSON strings (RFC 8259), percent-encoding (RFC 3986), HTTP dates.
  * pure; uses base, bytes
  */
+enum text_limits { TEXT_DEPTH = 8 /* of JSON that is read */ };
+
 static struct span text_of(const char *s) { return base_span(s, strlen(s)); }
 
 static uint8_t text_lower(uint8_t c) { return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c; }
@@ -413,6 +427,11 @@ static void text_putf(struct wr *w, const char *format, ...) {
     else bytes_put(w, line, (size_t)n);
 }
 
+/* v / 1000 as a decimal fraction, whatever the locale: printf's %f may write a comma. */
+static void text_put_thousandths(struct wr *w, int64_t v) {
+    text_putf(w, "%s%lld.%03d", v < 0 ? "-" : "", (long long)(v < 0 ? -v : v) / 1000, (int)((v < 0 ? -v : v) % 1000));
+}
+
 /* A C string for a span that is known to fit or may be cut. */
 static void text_copy(char *to, size_t cap, struct span s) {
     size_t n = s.n < cap - 1 ? s.n : cap - 1;
@@ -431,6 +450,140 @@ static void text_json(struct wr *w, struct span s) {
         }
     }
     bytes_w8(w, '"');
+}
+
+/* Well-formed UTF-8: shortest forms, no surrogates, nothing above U+10FFFF (RFC 3629 3, 4). */
+static bool text_utf8(struct span s) {
+    for (size_t i = 0; i < s.n; i++) {
+        uint8_t c = s.p[i];
+        size_t more = c < 0x80 ? 0 : c >= 0xc2 && c < 0xe0 ? 1 : c >= 0xe0 && c < 0xf0 ? 2 : 3;
+        if (more == 3 && (c < 0xf0 || c > 0xf4)) return false;
+        if (s.n - i <= more) return false;
+        uint32_t v = more == 0 ? c : c & (0x3fu >> more);
+        for (size_t k = 1; k <= more; k++) {
+            if ((s.p[i + k] & 0xc0) != 0x80) return false;
+            v = v << 6 | (s.p[i + k] & 0x3fu);
+        }
+        if ((more == 2 && (v < 0x800 || (v >= 0xd800 && v < 0xe000))) || (more == 3 && (v < 0x10000 || v > 0x10ffff)))
+            return false;
+        i += more;
+    }
+    return true;
+}
+
+static void text_put_utf8(struct wr *w, uint32_t c) {
+    if (c < 0x80) bytes_w8(w, c);
+    else if (c < 0x800) bytes_w16(w, 0xc080 | (c & 0x7c0) << 2 | (c & 0x3f));
+    else if (c < 0x10000) bytes_w24(w, 0xe08080 | (c & 0xf000) << 4 | (c & 0xfc0) << 2 | (c & 0x3f));
+    else bytes_w32(w, 0xf0808080u | (c & 0x1c0000) << 6 | (c & 0x3f000) << 4 | (c & 0xfc0) << 2 | (c & 0x3f));
+}
+
+/* The next character of JSON text behind white space is c: reads over it. */
+static bool text_json_sign(struct span *s, char c) {
+    while (s->n && strchr(" \t\r\n", s->p[0]) && s->p[0]) *s = base_span(s->p + 1, s->n - 1);
+    if (!s->n || s->p[0] != (uint8_t)c) return false;
+    *s = base_span(s->p + 1, s->n - 1);
+    return true;
+}
+
+/* Reads over a string (RFC 8259 7); *inside is what stands between its quotes, escapes and all. */
+static bool text_json_string(struct span *s, struct span *inside) {
+    if (!text_json_sign(s, '"')) return false;
+    for (size_t i = 0; i < s->n && s->p[i] >= 0x20; i++) {
+        if (s->p[i] == '"') {
+            *inside = base_span(s->p, i);
+            *s = base_span(s->p + i + 1, s->n - i - 1);
+            return true;
+        }
+        i += s->p[i] == '\\';
+    }
+    return false;
+}
+
+static size_t text_digits(struct span s, size_t at) {
+    size_t n = 0;
+    while (at + n < s.n && s.p[at + n] >= '0' && s.p[at + n] <= '9') n++;
+    return n;
+}
+
+/* Reads over a number (RFC 8259 6), or true, false, null. */
+static bool text_json_word(struct span *s) {
+    if (text_after(s, "true") || text_after(s, "false") || text_after(s, "null")) return true;
+    size_t at = s->n && s->p[0] == '-', whole = text_digits(*s, at);
+    if (!whole || (whole > 1 && s->p[at] == '0')) return false;
+    at += whole;
+    if (at < s->n && s->p[at] == '.') {
+        size_t part = text_digits(*s, at + 1);
+        if (!part) return false;
+        at += 1 + part;
+    }
+    if (at < s->n && text_lower(s->p[at]) == 'e') {
+        at += 1 + (at + 1 < s->n && (s->p[at + 1] == '+' || s->p[at + 1] == '-'));
+        size_t power = text_digits(*s, at);
+        if (!power) return false;
+        at += power;
+    }
+    *s = base_span(s->p + at, s->n - at);
+    return true;
+}
+
+/* Reads over any value, at most depth levels deep. In an object: when name is one of its members' (as written, without
+ * escapes), *value is that member's text. The first of several of one name counts. */
+static bool text_json_value(struct span *s, int depth, const char *name, struct span *value) {
+    struct span key;
+    bool object = text_json_sign(s, '{'), array = !object && text_json_sign(s, '[');
+    if (!object && !array) return text_json_string(s, &key) || text_json_word(s);
+    if (!depth) return false;
+    if (text_json_sign(s, object ? '}' : ']')) return true;
+    do {
+        if (object && !(text_json_string(s, &key) && text_json_sign(s, ':'))) return false;
+        struct span before = *s;
+        if (!text_json_value(s, depth - 1, NULL, NULL)) return false;
+        if (object && name && !value->p && text_is(key, name)) *value = base_span(before.p, before.n - s->n);
+    } while (text_json_sign(s, ','));
+    return text_json_sign(s, object ? '}' : ']');
+}
+
+/* Is the whole text a JSON object? Then *value is its member of that name; p is NULL when there is none. */
+static bool text_json_object(struct span text, const char *name, struct span *value) {
+    struct span s = text, rest = text;
+    *value = base_span(NULL, 0);
+    if (!text_utf8(text) || !text_json_sign(&s, '{') || !text_json_value(&rest, TEXT_DEPTH, name, value)) return false;
+    text_json_sign(&rest, 0); /* white space may follow */
+    return !rest.n;
+}
+
+/* \uXXXX at s, if there is one. */
+static bool text_json_escape(struct span s, uint32_t *c) {
+    return text_after(&s, "\\u") && s.n >= 4 && text_hex(base_span(s.p, 4), c);
+}
+
+/* The characters of a string value. Never longer than its text, so w may lie over it. false: no string, or one with
+ * NUL or half a surrogate pair. */
+static bool text_unjson(struct wr *w, struct span value) {
+    static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
+    struct span s;
+    if (!text_json_string(&value, &s)) return false;
+    while (s.n) {
+        uint32_t c = s.p[0], low;
+        size_t used = 1;
+        const char *simple = c == '\\' && s.n > 1 && s.p[1] ? strchr(from, s.p[1]) : NULL;
+        if (simple) {
+            bytes_w8(w, (uint8_t)to[simple - from]);
+            used = 2;
+        } else if (c == '\\') {
+            if (!text_json_escape(s, &c) || !c || (c >= 0xdc00 && c < 0xe000)) return false;
+            used = 6;
+            if (c >= 0xd800 && c < 0xdc00) {
+                if (!text_json_escape(base_span(s.p + 6, s.n - 6), &low) || low < 0xdc00 || low >= 0xe000) return false;
+                c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
+                used = 12;
+            }
+            text_put_utf8(w, c);
+        } else bytes_w8(w, c);
+        s = base_span(s.p + used, s.n - used);
+    }
+    return !w->bad;
 }
 
 /* %XX becomes its byte (RFC 3986 2.1). NUL is refused: the result is compared and printed as text. */
@@ -3088,7 +3241,8 @@ static const char *http_reason(int status) {
     static const struct {
         int status;
         const char *reason;
-    } known[] = {{200, "OK"},
+    } known[] = {{101, "Switching Protocols"},
+                 {200, "OK"},
                  {201, "Created"},
                  {204, "No Content"},
                  {307, "Temporary Redirect"},
@@ -3106,6 +3260,7 @@ static const char *http_reason(int status) {
                  {415, "Unsupported Media Type"},
                  {421, "Misdirected Request"},
                  {422, "Unprocessable Content"},
+                 {426, "Upgrade Required"},
                  {428, "Precondition Required"},
                  {429, "Too Many Requests"},
                  {431, "Request Header Fields Too Large"},
@@ -3136,7 +3291,8 @@ static bool http_finish(struct http_resp *r, struct wr *w) {
     if (r->body.bad || r->extra.bad) http_problem(r, 500, "The answer did not fit its buffer.");
     text_putf(w, "HTTP/1.1 %d %s\r\n", r->status, http_reason(r->status));
     if (r->type) text_putf(w, "Content-Type: %s\r\n", r->type);
-    if (r->status != 204) text_putf(w, "Content-Length: %zu\r\n", r->body.n); /* RFC 9110 8.6: none with 204 */
+    bool bodiless = r->status == 101 || r->status == 204; /* RFC 9110 8.6: then no Content-Length */
+    if (!bodiless) text_putf(w, "Content-Length: %zu\r\n", r->body.n);
     text_put(w, "Cache-Control: no-store\r\nReferrer-Policy: no-referrer\r\nX-Content-Type-Options: nosniff\r\n");
     if (r->close) text_put(w, "Connection: close\r\n");
     else if (r->keep) text_put(w, "Connection: keep-alive\r\n");
@@ -3147,11 +3303,153 @@ static bool http_finish(struct http_resp *r, struct wr *w) {
     }
     bytes_put(w, r->lines, r->extra.n);
     text_put(w, "\r\n");
-    if (!r->head && r->status != 204) bytes_put(w, r->body.p, r->body.n);
+    if (!r->head && !bodiless) bytes_put(w, r->body.p, r->body.n);
     return !w->bad;
 }
 
-/* ==== 15 media ==============================================================
+/* ==== 15 ws =================================================================
+ * WebSocket (RFC 6455), the server's side: the opening handshake, frames in, frames out. Text messages only; no
+ * extension, no subprotocol.
+ *
+ *    0               1               2 .. 3, 2 .. 9          4 bytes     length bytes
+ *   |F|R R R|opcode |M| length      | length, if 126 or 127 | mask      | payload, XOR mask
+ *
+ * pure; uses base, bytes, text, crypt, http
+ */
+enum ws_limits { WS_MESSAGE = HTTP_BODY, WS_CONTROL = 125 /* RFC 6455 5.5 */, WS_HEAD = 14 };
+enum ws_opcode { WS_CONTINUATION, WS_TEXT, WS_BINARY, WS_CLOSE = 8, WS_PING, WS_PONG };
+enum ws_code { /* RFC 6455 7.4.1 */
+               WS_NORMAL = 1000,
+               WS_GOING_AWAY = 1001,
+               WS_PROTOCOL = 1002,
+               WS_UNSUPPORTED = 1003,
+               WS_NO_CODE = 1005, /* never on the wire */
+               WS_INVALID = 1007,
+               WS_TOO_BIG = 1009
+};
+
+/* What came. For WS_GOT_CLOSE and WS_GOT_FAULT code says what to answer. */
+enum ws_event { WS_GOT_NOTHING, WS_GOT_PART, WS_GOT_TEXT, WS_GOT_PING, WS_GOT_PONG, WS_GOT_CLOSE, WS_GOT_FAULT };
+
+struct ws {
+    size_t message;    /* bytes of the message put together so far */
+    bool begun, whole; /* whole: it was returned, and goes when the next frame is read */
+    int code;
+    uint8_t control_n, control[WS_CONTROL]; /* the payload of the last control frame */
+};
+
+static bool ws_asked_for(const struct http_req *q) {
+    return http_has(q, "upgrade", "websocket") && http_has(q, "connection", "upgrade");
+}
+
+/* The opening handshake (RFC 6455 4.2). r is 101 when it succeeds. */
+static void ws_open(const struct http_req *q, struct http_resp *r) {
+    struct span key = http_header(q, "sec-websocket-key");
+    uint8_t nonce[24], both[24 + 36], hash[CRYPT_HASH_MAX];
+    struct wr n = bytes_wr(nonce, sizeof nonce), w = bytes_wr(both, sizeof both);
+    if (!ws_asked_for(q) || !text_is(http_header(q, "sec-websocket-version"), "13")) {
+        text_put(&r->extra, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n");
+        http_problem(r, 426, "This address speaks WebSocket, version 13.");
+    } else if (!text_is(q->method, "GET") || !q->minor || !bytes_unbase64(&n, key) || n.n != 16) {
+        http_problem(r, 400, "A WebSocket begins with an HTTP/1.1 GET and a Sec-WebSocket-Key of 16 bytes.");
+    } else {
+        bytes_put(&w, key.p, key.n);
+        text_put(&w, "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"); /* RFC 6455 1.3 */
+        r->status = 101;
+        text_put(&r->extra, "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ");
+        bytes_base64(&r->extra, base_span(hash, crypt_hash(MBEDTLS_MD_SHA1, bytes_written(&w), hash)));
+        text_put(&r->extra, "\r\n");
+    }
+}
+
+static enum ws_event ws_fault(struct ws *s, int code) {
+    s->code = code;
+    return WS_GOT_FAULT;
+}
+
+/* RFC 6455 7.4: what may stand in a Close frame. */
+static bool ws_code_ok(unsigned code) {
+    return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
+}
+
+static enum ws_event ws_control(struct ws *s, unsigned opcode, struct span payload) {
+    struct rd r = bytes_rd(payload);
+    memcpy(s->control, payload.p, payload.n);
+    s->control_n = (uint8_t)payload.n;
+    if (opcode != WS_CLOSE) return opcode == WS_PING ? WS_GOT_PING : WS_GOT_PONG;
+    s->code = payload.n ? bytes_r16(&r) : WS_NO_CODE;
+    if (r.bad || (payload.n && !ws_code_ok((unsigned)s->code))) return ws_fault(s, WS_PROTOCOL);
+    return text_utf8(base_span(r.p, bytes_left(&r))) ? WS_GOT_CLOSE : ws_fault(s, WS_INVALID);
+}
+
+/* Is a frame with this head allowed here? 0, or the code to fail with. */
+static int ws_judge(const struct ws *s, unsigned first, bool masked, uint64_t length, bool minimal) {
+    unsigned opcode = first & 15;
+    bool fin = first & 0x80, control = opcode & 8;
+    if (first & 0x70) return WS_PROTOCOL;             /* RFC 6455 5.2: RSV bits MUST be 0 without an extension */
+    if (!masked) return WS_PROTOCOL;                  /* 5.1: the server MUST close upon an unmasked frame */
+    if (!minimal || length >> 63) return WS_PROTOCOL; /* 5.2: the shortest form, the top bit MUST be 0 */
+    if (opcode > WS_PONG || (opcode > WS_BINARY && !control)) return WS_PROTOCOL;
+    if (control) return !fin || length > WS_CONTROL ? WS_PROTOCOL : 0; /* 5.5 */
+    if ((opcode == WS_CONTINUATION) != s->begun) return WS_PROTOCOL;   /* 5.4 */
+    if (opcode == WS_BINARY) return WS_UNSUPPORTED;
+    return length > WS_MESSAGE - s->message ? WS_TOO_BIG : 0;
+}
+
+/* A data frame's payload joins the message. */
+static enum ws_event ws_collect(struct ws *s, uint8_t *p, const uint8_t *payload, size_t n, bool fin) {
+    memmove(p + s->message, payload, n);
+    s->message += n;
+    s->begun = true;
+    s->whole = fin;
+    if (!fin) return WS_GOT_PART;
+    /* RFC 6455 8.1: text that is not UTF-8 MUST fail the connection */
+    return text_utf8(base_span(p, s->message)) ? WS_GOT_TEXT : ws_fault(s, WS_INVALID);
+}
+
+/* Takes one frame. p[0, message) is what of a message has come, p[message, *n) are frames; the frame is cut out.
+ * WS_GOT_TEXT: p[0, message) is a whole message, until the next call. WS_GOT_NOTHING: more bytes are needed. */
+static enum ws_event ws_read(struct ws *s, uint8_t *p, size_t *n) {
+    if (s->whole) {
+        memmove(p, p + s->message, *n - s->message);
+        *n -= s->message;
+        s->message = 0;
+        s->whole = s->begun = false;
+    }
+    struct rd r = bytes_rd(base_span(p + s->message, *n - s->message));
+    unsigned first = bytes_r8(&r), second = bytes_r8(&r), form = second & 127;
+    uint64_t length = form == 126 ? bytes_r16(&r) : form == 127 ? bytes_take_uint(&r, 8) : form;
+    if (r.bad) return WS_GOT_NOTHING;
+    int bad = ws_judge(s, first, second & 0x80, length, form < 126 || length > (form == 126 ? 125 : 65535));
+    if (bad) return ws_fault(s, bad);
+    struct span mask = bytes_take(&r, 4);
+    if (r.bad || bytes_left(&r) < length) return WS_GOT_NOTHING;
+    uint8_t *payload = p + (*n - bytes_left(&r));
+    size_t size = (size_t)length, rest = bytes_left(&r) - size;
+    for (size_t i = 0; i < size; i++) payload[i] ^= mask.p[i % 4];
+    enum ws_event event =
+        first & 8 ? ws_control(s, first & 15, base_span(payload, size)) : ws_collect(s, p, payload, size, first & 0x80);
+    memmove(p + s->message, payload + size, rest);
+    *n = s->message + rest;
+    return event;
+}
+
+/* One frame, whole and unmasked (RFC 6455 5.1: a server MUST NOT mask). */
+static void ws_put(struct wr *w, enum ws_opcode opcode, struct span payload) {
+    bytes_w8(w, 0x80u | opcode);
+    bytes_w8(w, payload.n < 126 ? (unsigned)payload.n : payload.n < 65536 ? 126 : 127);
+    if (payload.n >= 126) bytes_put_uint(w, payload.n, payload.n < 65536 ? 2 : 8);
+    bytes_put(w, payload.p, payload.n);
+}
+
+static void ws_put_close(struct wr *w, int code) {
+    uint8_t bytes[2];
+    struct wr payload = bytes_wr(bytes, sizeof bytes);
+    if (code != WS_NO_CODE) bytes_w16(&payload, (unsigned)code);
+    ws_put(w, WS_CLOSE, bytes_written(&payload));
+}
+
+/* ==== 16 media ==============================================================
  * One stream: takes NAL units in, keeps the parameter sets in force, and packetizes each access unit once into the
  * history that all viewers send from.
  *
@@ -3462,8 +3760,7 @@ static const char *media_reason(const struct media *m) {
     if (!m->sps) return "The stream carries no usable SPS and PPS, so no decoder can start.";
     if (m->policy == MEDIA_REFERENCES)
         return "The stream has B-frames, which browsers do not play over WebRTC: they are left out. Encode without "
-               "them "
-               "(bframes=0) for the full frame rate.";
+               "them (bframes=0) for the full frame rate.";
     if (m->policy == MEDIA_IDRS)
         return "The stream has B-frames, which browsers do not play over WebRTC: only its keyframes are shown. Encode "
                "without them (bframes=0).";
@@ -3492,7 +3789,7 @@ static uint32_t media_profile(const struct media *m) {
     return m->sps ? (uint32_t)m->sps->profile << 16 | (uint32_t)m->sps->constraints << 8 | m->sps->level : 0;
 }
 
-/* ==== 16 intake ============================================================
+/* ==== 17 intake =============================================================
  * A live byte stream (Annex B) in any chunking becomes access units, as early as can be known where they end.
  *
  * A NAL unit ends where the next start code begins, which is a picture later. So that the last one does not wait that
@@ -3612,7 +3909,7 @@ static int64_t intake_tick(struct intake *in, int64_t now) {
     return BASE_NEVER;
 }
 
-/* ==== 17 sender ============================================================
+/* ==== 18 sender =============================================================
  * One viewer's RTP stream: where it stands in the history, when what may leave, what can be repaired.
  *
  *   WAITING --an IDR is kept--> CATCHING_UP --at the newest picture--> LIVE
@@ -3720,10 +4017,6 @@ static void sender_start(struct sender *s, struct media *media, const uint32_t r
     s->rate = s->budget = SENDER_BURST;
     s->paid = now;
     s->still = MEDIA_NONE;
-}
-
-static const char *sender_state_name(const struct sender *s) {
-    return s->state == SENDER_LIVE ? "live" : s->state == SENDER_CATCHING_UP ? "catching up" : "waiting for a keyframe";
 }
 
 static void sender_emit_rtcp(struct sender *s, struct wr *w) {
@@ -4025,7 +4318,7 @@ static void sender_feedback(struct sender *s, const struct rtcp_packet *p, int64
     if (rtcp_wants_keyframe(p, s->ssrc)) sender_refresh(s, now);
 }
 
-/* ==== 18 viewer ============================================================
+/* ==== 19 viewer =============================================================
  * One browser that watches one stream, and the lobby in which all are found. All datagrams of all viewers come through
  * one socket; the ufrag of a check and then the path tell the viewers apart (RFC 7983 tells the protocols apart).
  *
@@ -4059,6 +4352,10 @@ struct viewer {
     int peer_ssrcs;
 };
 
+struct viewer_totals {
+    uint64_t packets, octets, nacked, repaired, keyframe_requests;
+};
+
 struct lobby {
     struct viewer **slot; /* max of them; NULL: none allocated. The caller allocates and frees. */
     int max, count;
@@ -4067,17 +4364,30 @@ struct lobby {
     struct dtls_home *dtls;
     struct emit out;
     uint64_t *drops;
-    uint64_t joined, packets, octets; /* packets, octets: of viewers that have left */
-    int64_t wall;                     /* Unix time minus the monotonic clock, microseconds */
+    uint64_t joined;
+    struct viewer_totals left; /* of viewers that are no more */
+    int64_t wall;              /* Unix time minus the monotonic clock, microseconds */
 };
 
 static bool viewer_active(const struct viewer *v) { return v && v->state > VIEWER_FREE && v->state < VIEWER_CLOSED; }
 
 static void viewer_set(struct viewer *v, enum viewer_state state) { v->state = state; }
 
-static const char *viewer_state_name(const struct viewer *v) {
-    static const char *const names[] = {"free", "checking", "shaking hands", "watching", "closed"};
-    return v->state == VIEWER_WATCHING ? sender_state_name(&v->sender) : names[v->state];
+/* How far a viewer is, in words; those of one that watches are its sender's. */
+enum viewer_ranks { VIEWER_RANK_WATCHING = 3, VIEWER_RANKS = 6 };
+static const char *const viewer_ranks[VIEWER_RANKS] = {
+    "free", "checking", "shaking hands", "waiting for a keyframe", "catching up", "live"};
+
+static int viewer_rank(const struct viewer *v) {
+    return v->state == VIEWER_WATCHING ? VIEWER_RANK_WATCHING + (int)v->sender.state : (int)v->state;
+}
+
+static void viewer_add(struct viewer_totals *t, const struct sender *s) {
+    t->packets += s->packets;
+    t->octets += s->octets;
+    t->nacked += s->nacked;
+    t->repaired += s->repaired;
+    t->keyframe_requests += s->keyframe_requests;
 }
 
 /* The one death. Idempotent; says BYE and close_notify, frees and wipes what the libraries hold. */
@@ -4090,8 +4400,7 @@ static void viewer_close(struct viewer *v, const char *why, int64_t now) {
     seal_close(&v->sender.seal);
     crypt_wipe(v->ice.pwd, sizeof v->ice.pwd);
     v->lobby->count--;
-    v->lobby->packets += v->sender.packets;
-    v->lobby->octets += v->sender.octets;
+    viewer_add(&v->lobby->left, &v->sender);
     v->why = why;
     v->closed = now;
     viewer_set(v, VIEWER_CLOSED);
@@ -4351,15 +4660,19 @@ static int64_t viewer_work(struct viewer *v, int64_t now) {
     return base_min(base_min(handshake, v->ice.heard + ICE_CONSENT), media);
 }
 
-/* RTP packets and payload octets sent since the start. */
-static void viewer_totals(const struct lobby *l, uint64_t *packets, uint64_t *octets) {
-    *packets = l->packets;
-    *octets = l->octets;
-    for (int i = 0; i < l->max; i++) {
-        if (!viewer_active(l->slot[i])) continue;
-        *packets += l->slot[i]->sender.packets;
-        *octets += l->slot[i]->sender.octets;
-    }
+/* How many watch a stream. */
+static int viewer_count(const struct lobby *l, const struct media *m) {
+    int n = 0;
+    for (int i = 0; i < l->max; i++) n += viewer_active(l->slot[i]) && l->slot[i]->media == m;
+    return n;
+}
+
+/* Of all viewers since the start. */
+static struct viewer_totals viewer_total(const struct lobby *l) {
+    struct viewer_totals t = l->left;
+    for (int i = 0; i < l->max; i++)
+        if (viewer_active(l->slot[i])) viewer_add(&t, &l->slot[i]->sender);
+    return t;
 }
 
 /* Does what is due, or what new packets of the stream make possible. Returns when to call again. */
@@ -4370,7 +4683,7 @@ static int64_t viewer_tick(struct viewer *v, int64_t now) {
     return v->due;
 }
 
-/* ==== 19 whep ===============================================================
+/* ==== 20 whep ===============================================================
  * WHEP (draft-ietf-wish-whep-03): an offer is posted, the answer comes back; the session is deleted, or patched with
  * candidates, which a lite agent need not look at. No ICE restart: the page makes a new session, which costs one round
  * trip more.
@@ -4394,6 +4707,18 @@ static bool whep_is_type(const struct http_req *q, const char *type) {
     return text_like(text_trim(text_cut(&value, ';')), type);
 }
 
+/* Takes an offer. Returns the HTTP status, 201 when the answer was written; else *why is a sentence. */
+static int whep_join(struct lobby *l, const struct viewer_join *join, int64_t now, struct wr *answer,
+                     struct viewer **out, const char **why) {
+    if (join->media->ended) return *why = media_reason(join->media), 409;
+    switch (viewer_answer(l, join, now, answer, out, why)) {
+    case 0: return 201;
+    case WCAM_EOFFER: return 400;
+    case WCAM_EMEDIA: return 422;
+    default: return 503;
+    }
+}
+
 static void whep_post(const struct whep *w, struct http_resp *r) {
     struct viewer *v = NULL;
     const char *why = "";
@@ -4402,15 +4727,10 @@ static void whep_post(const struct whep *w, struct http_resp *r) {
         http_problem(r, 415, "Post an SDP offer as application/sdp.");
         return;
     }
-    if (w->media->ended) {
-        text_put(&r->extra, "Retry-After: 5\r\n");
-        http_problem(r, 409, media_reason(w->media));
-        return;
-    }
-    int rc = viewer_answer(w->lobby, &join, w->now, &r->body, &v, &why);
-    if (rc) {
-        if (rc == WCAM_EFULL || rc == WCAM_ECRYPTO) text_put(&r->extra, "Retry-After: 5\r\n");
-        http_problem(r, rc == WCAM_EOFFER ? 400 : rc == WCAM_EMEDIA ? 422 : 503, why);
+    int status = whep_join(w->lobby, &join, w->now, &r->body, &v, &why);
+    if (status != 201) {
+        if (status == 409 || status == 503) text_put(&r->extra, "Retry-After: 5\r\n");
+        http_problem(r, status, why);
         return;
     }
     r->status = 201;
@@ -4479,9 +4799,9 @@ static void whep_serve(const struct whep *w, struct http_resp *r) {
     else whep_endpoint(w, r);
 }
 
-/* ==== 20 guard ==============================================================
+/* ==== 21 guard ==============================================================
  * Who may come in: the Host check (DNS rebinding), CORS, Origin, token and password, and how often.
- * pure; uses base, bytes, text, crypt, http
+ * pure; uses base, bytes, text, crypt, http, ws
  */
 enum guard_limits { GUARD_LIST = 16, GUARD_TEXT = 128, GUARD_ADDRESSES = 64, GUARD_BURST = 60, GUARD_RATE = 20 };
 
@@ -4565,7 +4885,7 @@ static bool guard_has_cookie(const struct guard *g, const struct http_req *q) {
 static bool guard_foreign(const struct guard *g, const struct http_req *q) {
     struct span origin = http_header(q, "origin");
     bool safe = text_is(q->method, "GET") || text_is(q->method, "HEAD") || text_is(q->method, "OPTIONS");
-    if (safe) return false;
+    if (safe && !ws_asked_for(q)) return false; /* a WebSocket is answered whatever its origin is: RFC 6455 10.2 */
     if (!origin.p) return guard_has_cookie(g, q) && !http_header(q, "authorization").p;
     return !guard_same_origin(q, origin) && !guard_listed(g, origin);
 }
@@ -4640,7 +4960,129 @@ static bool guard_tries(const struct guard *g, const struct http_req *q) {
     return (g->token[0] || g->user[0]) && (http_header(q, "authorization").p || http_query(q->query, "token").p);
 }
 
-/* ==== 21 page ===============================================================
+/* ==== 22 signal =============================================================
+ * Signaling over a WebSocket: JSON messages in and out. What the browser sends are its own objects as JSON.stringify
+ * writes them, and what it gets fits setRemoteDescription.
+ *
+ *   browser  {"type":"offer","sdp":"..."}   answered by answer or error; another one replaces the session before
+ *            {"type":"candidate",...}       taken and not used: a lite agent needs none
+ *            {"type":"bye"}                 ends the session
+ *   server   {"type":"answer","sdp":"...","session":"/NAME/whep/ID"}
+ *            {"type":"error","status":422,"detail":"..."}   what HTTP would have answered
+ *            {"type":"stream","state":"live","reason":"",...}   at once, and whenever something of it changes
+ *            {"type":"ended","reason":"..."}   the session is over
+ *            {"type":"closing","reason":"..."} the server goes down
+ *
+ * pure; uses base, bytes, text, media, viewer, whep, guard
+ */
+struct signal {
+    struct media *media;
+    char viewer[VIEWER_ID + 1]; /* "": no session */
+    const char *ended;          /* why it is over, as long as that is to be told; NULL */
+    uint32_t told;              /* checksum of the last "stream" */
+};
+
+/* The peer of a signal, and who serves it. */
+struct signal_peer {
+    struct lobby *lobby;
+    struct guard *guard;
+    struct wcam_addr from;
+    const struct wcam_addr *candidate;
+    int candidates;
+};
+
+static void signal_start(struct signal *s, struct media *media) {
+    memset(s, 0, sizeof *s);
+    s->media = media;
+}
+
+static void signal_error(struct wr *out, int status, const char *detail) {
+    text_putf(out, "{\"type\":\"error\",\"status\":%d,\"detail\":", status);
+    text_json(out, text_of(detail));
+    text_put(out, "}");
+}
+
+static void signal_reason(struct wr *out, const char *type, const char *reason) {
+    text_putf(out, "{\"type\":\"%s\",\"reason\":", type);
+    text_json(out, text_of(reason));
+    text_put(out, "}");
+}
+
+/* The browser hung up. */
+static void signal_close(struct signal *s, struct lobby *l, int64_t now) {
+    struct viewer *v = s->viewer[0] ? viewer_by_id(l, text_of(s->viewer)) : NULL;
+    s->viewer[0] = 0;
+    if (v) viewer_close(v, "the viewer hung up", now);
+}
+
+/* answer is room for the SDP before it becomes a JSON string. */
+static void signal_offer(struct signal *s, const struct signal_peer *peer, struct span sdp, int64_t now,
+                         struct wr *answer, struct wr *out) {
+    struct viewer *v = NULL;
+    const char *why = "";
+    struct viewer_join join = {s->media, sdp, peer->candidate, peer->candidates};
+    if (guard_exhausted(peer->guard, &peer->from, now)) {
+        signal_error(out, 429, "Too many requests from this address: wait a second.");
+        return;
+    }
+    guard_charge(peer->guard, &peer->from, now);
+    int status = whep_join(peer->lobby, &join, now, answer, &v, &why);
+    if (status != 201) {
+        signal_error(out, status, why);
+        return;
+    }
+    signal_close(s, peer->lobby, now);
+    text_copy(s->viewer, sizeof s->viewer, text_of(v->id));
+    text_put(out, "{\"type\":\"answer\",\"sdp\":");
+    text_json(out, bytes_written(answer));
+    text_putf(out, ",\"session\":\"/%s/whep/%s\"}", s->media->name, v->id);
+}
+
+/* One message, at p; strings in it are decoded in place. What is written to out is to be sent. */
+static void signal_input(struct signal *s, const struct signal_peer *peer, uint8_t *p, size_t n, int64_t now,
+                         struct wr *answer, struct wr *out) {
+    uint8_t word[16];
+    struct span value, sdp;
+    struct wr type = bytes_wr(word, sizeof word), w;
+    bool json = text_json_object(base_span(p, n), "type", &value) && text_json_object(base_span(p, n), "sdp", &sdp);
+    if (!json || !value.p || !text_unjson(&type, value)) {
+        signal_error(out, 400, "Send a JSON object with a type: offer, candidate or bye.");
+    } else if (text_is(bytes_written(&type), "offer")) {
+        w = bytes_wr(p, n);
+        if (sdp.p && text_unjson(&w, sdp)) signal_offer(s, peer, bytes_written(&w), now, answer, out);
+        else signal_error(out, 400, "The offer has no sdp, or one that is no string.");
+    } else if (text_is(bytes_written(&type), "bye")) signal_close(s, peer->lobby, now);
+    else if (!text_is(bytes_written(&type), "candidate"))
+        signal_error(out, 400, "There is no such type of message: send offer, candidate or bye.");
+}
+
+/* A viewer has left; its slot is about to be freed. */
+static void signal_ended(struct signal *s, const struct viewer *v) {
+    if (strcmp(s->viewer, v->id) != 0) return;
+    s->viewer[0] = 0;
+    s->ended = v->why;
+}
+
+/* Writes what the browser has not been told yet. false: nothing. */
+static bool signal_news(struct signal *s, const struct lobby *l, struct wr *out) {
+    const struct media *m = s->media;
+    if (s->ended) {
+        signal_reason(out, "ended", s->ended);
+        s->ended = NULL;
+        return true;
+    }
+    text_putf(out, "{\"type\":\"stream\",\"name\":\"%s\",\"stream\":\"%s\",\"state\":\"%s\",\"reason\":", m->name,
+              m->sub, media_state(m));
+    text_json(out, text_of(media_reason(m)));
+    text_putf(out, ",\"codec\":\"%s\",\"width\":%d,\"height\":%d,\"viewers\":%d}", media_codec(m),
+              m->sps ? m->sps->width : 0, m->sps ? m->sps->height : 0, viewer_count(l, m));
+    uint32_t sum = bytes_crc32(bytes_written(out));
+    if (sum == s->told) return false;
+    s->told = sum;
+    return true;
+}
+
+/* ==== 23 page ===============================================================
  * The viewer page: one file, no framework, nothing fetched but this server's own API. One string per line of it; no
  * double quote and no backslash occur, so test/page.py can take it out for editing and fold it back.
  * pure; uses base, bytes, text, crypt
@@ -4991,8 +5433,8 @@ static void page_put_hash(struct wr *w, struct span content) {
         return;
     }
     text_put(w, "'sha256-");
-    bytes_base64url(w, base_span(hash, n));
-    text_put(w, "='");
+    bytes_base64(w, base_span(hash, n));
+    text_put(w, "'");
 }
 
 /* The page may run its own script and nothing else, talk to this server and nobody else. */
@@ -5005,14 +5447,13 @@ static void page_policy(struct wr *headers, struct span html) {
     text_put(headers, "\r\n");
 }
 
-/* ==== 22 route ==============================================================
- * From one HTTP request to its response: the table of URLs, the checks in front of it, the state in JSON.
- * pure; uses base, bytes, text, crypt, http, media, viewer, sender, whep, guard, page
+/* ==== 24 site ===============================================================
+ * All that one instance serves, and its state for programs: JSON, and the text format of Prometheus.
+ * pure; uses base, bytes, text, crypt, dtls, media, sender, viewer, guard, page
  */
+enum site_limits { SITE_RESERVE = 4096 /* for one viewer and the drop counters */ };
 
-enum route_limits { ROUTE_RESERVE = 4096 /* one viewer's JSON, and the drop counters' */ };
-
-/* All that is served. Storage belongs to the world. */
+/* Storage belongs to the world. */
 struct site {
     struct crypt crypt;
     struct dtls_home dtls;
@@ -5028,92 +5469,82 @@ struct site {
 };
 
 /* Once at the start; scratch holds the page meanwhile. */
-static void route_start(struct site *s, void *scratch, size_t cap) {
+static void site_start(struct site *s, void *scratch, size_t cap) {
     struct wr page = bytes_wr(scratch, cap), policy = bytes_wr(s->policy, sizeof s->policy - 1);
     page_write(&page);
     page_policy(&policy, bytes_written(&page));
     s->policy[policy.n] = 0;
 }
 
-/* One request with its surroundings. */
-struct route {
-    struct site *site;
-    const struct http_req *req;
-    struct span body;
-    struct wcam_addr from, local; /* of its connection */
-    int64_t now;
-};
-
-static struct media *route_stream(const struct site *s, struct span name, struct span sub) {
+static struct media *site_stream(const struct site *s, struct span name, struct span sub) {
     for (int i = 0; i < s->streams; i++)
         if (text_is(name, s->stream[i]->name) && text_is(sub, s->stream[i]->sub)) return s->stream[i];
     return NULL;
 }
 
-/* Our addresses for this browser: the configured ones, the one that its request reached, the interfaces' own.
+/* Our addresses for a browser at from that reached us at local: the configured ones, that one, the interfaces' own.
  * 127.0.0.1 helps only who came by it; and Firefox does not use it, therefore never alone if there is another. */
-static int route_candidates(const struct route *t, struct wcam_addr *out) {
-    const struct site *s = t->site;
+static int site_candidates(const struct site *s, const struct wcam_addr *from, const struct wcam_addr *local,
+                           struct wcam_addr *out) {
     int n = 0;
-    struct wcam_addr reached = t->local;
+    struct wcam_addr reached = *local;
     if (s->candidates) reached.port = s->candidate[0].port;
     for (int i = -1; i < s->candidates && n < BASE_CANDIDATES; i++) {
         const struct wcam_addr *a = i < 0 ? &reached : &s->candidate[i];
-        bool known = !a->family || (i >= 0 && base_addr_loopback(a) && !base_addr_loopback(&t->from));
+        bool known = !a->family || (i >= 0 && base_addr_loopback(a) && !base_addr_loopback(from));
         for (int k = 0; k < n && !known; k++) known = base_addr_same(&out[k], a);
         if (!known) out[n++] = *a;
     }
     return n;
 }
 
-static void route_json_stream(struct wr *w, const struct site *s, const struct media *m) {
-    int viewers = 0;
-    for (int i = 0; i < s->lobby.max; i++) viewers += viewer_active(s->lobby.slot[i]) && s->lobby.slot[i]->media == m;
+static void site_json_stream(struct wr *w, const struct site *s, const struct media *m) {
     text_putf(w, "{\"name\":\"%s\",\"stream\":\"%s\",\"source\":\"%s\",\"state\":\"%s\",\"reason\":", m->name, m->sub,
               m->kind, media_state(m));
     text_json(w, text_of(media_reason(m)));
-    text_putf(w, ",\"codec\":\"%s\",\"width\":%d,\"height\":%d,\"fps\":%.2f,\"keyframe_interval_ms\":%d",
-              media_codec(m), m->sps ? m->sps->width : 0, m->sps ? m->sps->height : 0, m->fps, m->key_interval_ms);
-    text_putf(w, ",\"bitrate_kbps\":%u,\"viewers\":%d,\"frames\":%llu,\"keyframes\":%llu", m->kbps, viewers,
-              (unsigned long long)m->frames, (unsigned long long)m->keys);
+    text_putf(w, ",\"codec\":\"%s\",\"width\":%d,\"height\":%d,\"fps\":", media_codec(m), m->sps ? m->sps->width : 0,
+              m->sps ? m->sps->height : 0);
+    text_put_thousandths(w, (int64_t)(m->fps * 1000 + 0.5));
+    text_putf(w, ",\"keyframe_interval_ms\":%d,\"bitrate_kbps\":%u,\"viewers\":%d,\"frames\":%llu,\"keyframes\":%llu",
+              m->key_interval_ms, m->kbps, viewer_count(&s->lobby, m), (unsigned long long)m->frames,
+              (unsigned long long)m->keys);
     text_putf(w, ",\"url\":\"/%s%s%s\",\"whep\":\"/%s/whep%s%s\"}", m->name, m->sub[0] ? "?stream=" : "", m->sub,
               m->name, m->sub[0] ? "?stream=" : "", m->sub);
 }
 
-static void route_json_viewer(struct wr *w, const struct viewer *v, int64_t now) {
+static void site_json_viewer(struct wr *w, const struct viewer *v, int64_t now) {
     const struct sender *s = &v->sender;
     text_putf(w, "{\"camera\":\"%s\",\"stream\":\"%s\",\"state\":\"%s\",\"seconds\":%lld,\"packets\":%u,\"octets\":%u",
-              v->media->name, v->media->sub, viewer_state_name(v), (long long)((now - v->joined) / BASE_S),
+              v->media->name, v->media->sub, viewer_ranks[viewer_rank(v)], (long long)((now - v->joined) / BASE_S),
               (unsigned)s->packets, (unsigned)s->octets);
-    text_putf(w, ",\"lost\":%u,\"jitter_ms\":%.1f,\"rtt_ms\":%.1f,\"remb_kbps\":%llu,\"keyframe_requests\":%u",
-              (unsigned)s->lost, s->jitter / 90.0, (double)s->rtt / 1000, (unsigned long long)(s->remb / 1000),
-              (unsigned)s->keyframe_requests);
-    text_putf(w, ",\"nacked\":%u,\"repaired\":%u,\"delay_min_ms\":%u,\"pace_kbps\":%lld}", (unsigned)s->nacked,
-              (unsigned)s->repaired, s->delay_min, (long long)(sender_rate(s) * 8000 / SENDER_REFILL));
+    text_putf(w, ",\"lost\":%u,\"jitter_ms\":", (unsigned)s->lost);
+    text_put_thousandths(w, (int64_t)s->jitter * 1000 / 90);
+    text_put(w, ",\"rtt_ms\":");
+    text_put_thousandths(w, s->rtt);
+    text_putf(w, ",\"remb_kbps\":%llu,\"keyframe_requests\":%u,\"nacked\":%u,\"repaired\":%u",
+              (unsigned long long)(s->remb / 1000), (unsigned)s->keyframe_requests, (unsigned)s->nacked,
+              (unsigned)s->repaired);
+    text_putf(w, ",\"delay_min_ms\":%u,\"pace_kbps\":%lld}", s->delay_min,
+              (long long)(sender_rate(s) * 8000 / SENDER_REFILL));
 }
 
-static void route_state(const struct route *t, struct http_resp *r) {
-    const struct site *s = t->site;
-    struct wr *w = &r->body;
+static void site_json(const struct site *s, struct wr *w, int64_t now) {
     const char *comma = "";
-    uint64_t packets, octets;
-    viewer_totals(&s->lobby, &packets, &octets);
-    r->status = 200;
-    r->type = "application/json";
+    struct viewer_totals total = viewer_total(&s->lobby);
     text_put(w, "{\"version\":\"" WCAM_VERSION "\",\"streams\":[");
     for (int i = 0; i < s->streams; i++) {
         if (i) text_put(w, ",\n");
-        route_json_stream(w, s, s->stream[i]);
+        site_json_stream(w, s, s->stream[i]);
     }
     text_putf(
         w, "],\n\"viewers\":%d,\"max_viewers\":%d,\"joined\":%llu,\"packets\":%llu,\"octets\":%llu,\"uptime_s\":%lld",
-        s->lobby.count, s->lobby.max, (unsigned long long)s->lobby.joined, (unsigned long long)packets,
-        (unsigned long long)octets, (long long)((t->now - s->born) / BASE_S));
+        s->lobby.count, s->lobby.max, (unsigned long long)s->lobby.joined, (unsigned long long)total.packets,
+        (unsigned long long)total.octets, (long long)((now - s->born) / BASE_S));
     text_put(w, ",\n\"sessions\":[");
-    for (int i = 0; i < s->lobby.max && w->cap - w->n > ROUTE_RESERVE; i++) { /* as many as there is room for */
+    for (int i = 0; i < s->lobby.max && w->cap - w->n > SITE_RESERVE; i++) { /* as many as there is room for */
         if (!viewer_active(s->lobby.slot[i])) continue;
         text_put(w, comma);
-        route_json_viewer(w, s->lobby.slot[i], t->now);
+        site_json_viewer(w, s->lobby.slot[i], now);
         comma = ",\n";
     }
     text_put(w, "],\n\"drops\":{");
@@ -5125,6 +5556,116 @@ static void route_state(const struct route *t, struct http_resp *r) {
     }
     text_put(w, "}}\n");
 }
+
+/* Names and units by Prometheus' conventions: base units, _total for what only grows. */
+static void site_metric(struct wr *w, const char *name, const char *type, const char *help) {
+    text_putf(w, "# HELP webrtc_cam_%s %s\n# TYPE webrtc_cam_%s %s\n", name, help, name, type);
+}
+
+static void site_sample(struct wr *w, const char *name, const struct media *m, const char *label, const char *value) {
+    text_putf(w, "webrtc_cam_%s", name);
+    if (m) text_putf(w, "{camera=\"%s\",stream=\"%s\"", m->name, m->sub);
+    if (label) text_putf(w, "%s%s=\"%s\"", m ? "," : "{", label, value);
+    text_put(w, m || label ? "} " : " ");
+}
+
+static void site_number(struct wr *w, uint64_t number) { text_putf(w, "%llu\n", (unsigned long long)number); }
+
+static void site_metrics_streams(const struct site *s, struct wr *w) {
+    enum { UP, FRAMES, KEYFRAMES, BYTES, RATE, INTERVAL, METRICS };
+    static const char *const name[METRICS][3] = {
+        [UP] = {"stream_up", "gauge", "1 when there are pictures that a viewer can begin at."},
+        [FRAMES] = {"stream_frames_total", "counter", "Pictures taken from the source."},
+        [KEYFRAMES] = {"stream_keyframes_total", "counter", "IDR pictures among them."},
+        [BYTES] = {"stream_bytes_total", "counter", "Their size as RTP payload."},
+        [RATE] = {"stream_frames_per_second", "gauge", "Pictures in the last second."},
+        [INTERVAL] = {"stream_keyframe_interval_seconds", "gauge", "Between the last two IDR pictures."}};
+    for (int k = 0; k < METRICS; k++) {
+        site_metric(w, name[k][0], name[k][1], name[k][2]);
+        for (int i = 0; i < s->streams; i++) {
+            const struct media *m = s->stream[i];
+            site_sample(w, name[k][0], m, NULL, NULL);
+            if (k == RATE) text_put_thousandths(w, (int64_t)(m->fps * 1000 + 0.5));
+            else if (k == INTERVAL) text_put_thousandths(w, m->key_interval_ms);
+            else {
+                const uint64_t of[] = {!strcmp(media_state(m), "live"), m->frames, m->keys, m->octets};
+                text_putf(w, "%llu", (unsigned long long)of[k]);
+            }
+            text_put(w, "\n");
+        }
+    }
+}
+
+static void site_metrics_viewers(const struct site *s, struct wr *w) {
+    char slot[16];
+    site_metric(w, "viewers", "gauge", "Browsers connected, by how far they are.");
+    for (int i = 0; i < s->streams; i++)
+        for (int k = VIEWER_CHECKING; k < VIEWER_RANKS; k++) {
+            uint64_t n = 0;
+            for (int j = 0; j < s->lobby.max; j++) {
+                const struct viewer *v = s->lobby.slot[j];
+                n += viewer_active(v) && v->media == s->stream[i] && viewer_rank(v) == k;
+            }
+            site_sample(w, "viewers", s->stream[i], "state", viewer_ranks[k]);
+            site_number(w, n);
+        }
+    site_metric(w, "viewer_sent_bytes_total", "counter", "RTP payload sent to each viewer now connected.");
+    for (int i = 0; i < s->lobby.max && w->cap - w->n > SITE_RESERVE; i++) {
+        const struct viewer *v = s->lobby.slot[i];
+        if (!viewer_active(v)) continue;
+        snprintf(slot, sizeof slot, "%d", i);
+        site_sample(w, "viewer_sent_bytes_total", v->media, "viewer", slot);
+        site_number(w, v->sender.octets);
+    }
+}
+
+static void site_metrics(const struct site *s, struct wr *w, int64_t now) {
+    struct viewer_totals total = viewer_total(&s->lobby);
+    const struct {
+        const char *name, *type, *help;
+        uint64_t value;
+    } one[] = {{"viewers_limit", "gauge", "Places for viewers.", (uint64_t)s->lobby.max},
+               {"viewers_joined_total", "counter", "Viewers that came.", s->lobby.joined},
+               {"sent_packets_total", "counter", "RTP packets sent, repairs not counted.", total.packets},
+               {"sent_bytes_total", "counter", "Their payload.", total.octets},
+               {"nacked_packets_total", "counter", "Packets that viewers reported as lost.", total.nacked},
+               {"repaired_packets_total", "counter", "Packets sent again.", total.repaired},
+               {"keyframe_requests_total", "counter", "PLI and FIR from viewers.", total.keyframe_requests}};
+    site_metric(w, "info", "gauge", "Always 1; the label tells the version.");
+    site_sample(w, "info", NULL, "version", WCAM_VERSION);
+    site_number(w, 1);
+    site_metric(w, "uptime_seconds", "gauge", "Since the start.");
+    site_sample(w, "uptime_seconds", NULL, NULL, NULL);
+    text_put_thousandths(w, (now - s->born) / BASE_MS);
+    text_put(w, "\n");
+    for (size_t i = 0; i < sizeof one / sizeof *one; i++) {
+        site_metric(w, one[i].name, one[i].type, one[i].help);
+        site_sample(w, one[i].name, NULL, NULL, NULL);
+        site_number(w, one[i].value);
+    }
+    site_metrics_streams(s, w);
+    site_metric(w, "dropped_total", "counter", "Input dropped, by reason.");
+    for (int i = 1; i < DROP_COUNT; i++) {
+        site_sample(w, "dropped_total", NULL, "reason", base_drop_names[i]);
+        site_number(w, s->drops[i]);
+    }
+    site_metrics_viewers(s, w);
+}
+
+/* ==== 25 route ==============================================================
+ * From one HTTP request to its response: the table of URLs, and the checks in front of it.
+ * pure; uses base, bytes, text, http, ws, media, viewer, whep, guard, signal, page, site
+ */
+
+/* One request with its surroundings. */
+struct route {
+    struct site *site;
+    const struct http_req *req;
+    struct span body;
+    struct wcam_addr from, local; /* of its connection */
+    int64_t now;
+    struct signal *signal; /* begun when the response is 101: the connection is a WebSocket then */
+};
 
 static void route_page(const struct site *s, struct http_resp *r) {
     r->status = 200;
@@ -5165,7 +5706,7 @@ static void route_humanize(const struct route *t, struct http_resp *r) {
 static void route_camera(const struct route *t, struct span name, struct span rest, struct http_resp *r) {
     struct site *s = t->site;
     struct span sub = http_query(t->req->query, "stream"), what = text_cut(&rest, '/');
-    struct media *m = route_stream(s, name, sub.p ? sub : base_span("", 0));
+    struct media *m = site_stream(s, name, sub.p ? sub : base_span("", 0));
     bool get = text_is(t->req->method, "GET") || text_is(t->req->method, "HEAD");
     if (rest.n && text_is(what, "whep")) { /* a session's URL stands without ?stream= */
         struct viewer *v = viewer_by_id(&s->lobby, rest);
@@ -5176,8 +5717,12 @@ static void route_camera(const struct route *t, struct span name, struct span re
         http_problem(r, 404, "There is no camera of this name here: the page / lists those that there are.");
     } else if (text_is(what, "whep")) {
         struct wcam_addr candidate[BASE_CANDIDATES];
-        struct whep w = {t->req, t->body, &s->lobby, m, rest, candidate, route_candidates(t, candidate), t->now};
+        struct whep w = {
+            t->req, t->body, &s->lobby, m, rest, candidate, site_candidates(s, &t->from, &t->local, candidate), t->now};
         whep_serve(&w, r);
+    } else if (text_is(what, "ws") && !rest.n) {
+        ws_open(t->req, r);
+        if (r->status == 101) signal_start(t->signal, m);
     } else if (what.n) http_problem(r, 404, "There is nothing at this address.");
     else if (!get) {
         text_put(&r->extra, "Allow: GET, HEAD, OPTIONS\r\n");
@@ -5196,13 +5741,17 @@ static void route_table(const struct route *t, struct http_resp *r) {
         return;
     }
     bool page = !path.n, state = text_is(path, "api/streams"), icon = text_is(path, "favicon.ico");
-    if ((page || state || icon) && !get) {
+    bool metrics = text_is(path, "metrics");
+    if ((page || state || icon || metrics) && !get) {
         text_put(&r->extra, "Allow: GET, HEAD, OPTIONS\r\n");
         http_problem(r, 405, "This address can only be read.");
     } else if (page) route_page(t->site, r);
-    else if (state) route_state(t, r);
     else if (icon) r->status = 204;
-    else {
+    else if (state || metrics) {
+        r->status = 200;
+        r->type = state ? "application/json" : "text/plain; version=0.0.4; charset=utf-8";
+        (state ? site_json : site_metrics)(t->site, &r->body, t->now);
+    } else {
         struct span name = text_cut(&path, '/');
         route_camera(t, name, path, r);
     }
@@ -5249,7 +5798,7 @@ static void route_serve(const struct route *t, struct http_resp *r) {
     route_humanize(t, r);
 }
 
-/* ==== 23 net ================================================================
+/* ==== 26 net ================================================================
  * Sockets and the clock. One port number: TCP for HTTP, UDP for media; a socket per address family. Datagrams that
  * leave in a row, to one place and of one size, go to the kernel in one call (UDP_SEGMENT), which is where most of the
  * CPU time of a sender goes.
@@ -5586,7 +6135,7 @@ static void net_send(void *to, const struct path *path, const uint8_t *p, size_t
     n->batch_done = size < n->batch_size;
 }
 
-/* ==== 24 source =============================================================
+/* ==== 27 source =============================================================
  * Where pictures come from: a file that is looped, standard input, the test pattern, the embedding program.
  * world; uses base, bytes, h264, pattern, media, intake, net
  */
@@ -5871,10 +6420,10 @@ static struct source *source_open(const char *text, double fps, size_t history, 
     return NULL;
 }
 
-/* ==== 25 server =============================================================
+/* ==== 28 server =============================================================
  * The event loop, and TCP connections that carry HTTP. A connection is bounded in memory and time at every step; how
  * many there are is bounded too, the longest idle one gives way to a new one.
- * world; uses base, bytes, text, http, media, viewer, route, net, source
+ * world; uses base, bytes, text, http, ws, media, viewer, signal, site, route, net, source
  */
 enum server_limits {
     SERVER_CONNS = 256,
@@ -5888,7 +6437,8 @@ enum server_limits {
 };
 #define SERVER_REQUEST (10 * BASE_S) /* for a whole request to come in, and a response to go out */
 #define SERVER_DEAF    (200 * BASE_MS)
-#define SERVER_IDLE    (30 * BASE_S) /* between two requests */
+#define SERVER_IDLE    (30 * BASE_S)  /* between two requests; of a WebSocket, before it is pinged */
+#define SERVER_NEWS    (50 * BASE_MS) /* between two looks for what WebSockets are to be told */
 
 struct server_conn {
     int fd;
@@ -5901,6 +6451,9 @@ struct server_conn {
     bool more;             /* complete requests are left for the next round */
     size_t chunked;        /* bytes of a chunked body decoded so far, behind the head */
     int64_t deadline;
+    bool socket, pinged; /* socket: a WebSocket from here on; pinged: and the peer has not moved since */
+    struct ws ws;
+    struct signal signal;
 };
 
 struct server {
@@ -5909,6 +6462,7 @@ struct server {
     struct source *source[BASE_STREAMS];
     struct server_conn conn[SERVER_CONNS];
     int conns;
+    int64_t news; /* when the next look is due */
     bool sockets;
     volatile sig_atomic_t stop;
     struct http_req req;
@@ -5954,6 +6508,27 @@ static bool server_respond(const struct server *s, struct server_conn *c, struct
     return true;
 }
 
+/* The same for one frame of a WebSocket. */
+static bool server_frame(struct server_conn *c, enum ws_opcode opcode, struct span payload) {
+    size_t cap = WS_HEAD + payload.n;
+    struct wr w = bytes_wr(malloc(cap), cap);
+    if (!w.p) return false;
+    ws_put(&w, opcode, payload);
+    c->out = w.p;
+    c->out_n = w.n;
+    c->out_at = 0;
+    return true;
+}
+
+/* RFC 6455 7.1.1: our Close frame, then the connection ends. */
+static bool server_end_socket(struct server_conn *c, int code) {
+    uint8_t bytes[WS_HEAD];
+    struct wr w = bytes_wr(bytes, sizeof bytes);
+    ws_put_close(&w, code);
+    c->close = true;
+    return server_frame(c, WS_CLOSE, base_span(w.p + 2, w.n - 2));
+}
+
 static bool server_refuse(struct server *s, struct server_conn *c, int status, const char *why, enum drop d) {
     struct http_resp r;
     http_respond(&r, s->page, sizeof s->page);
@@ -5983,6 +6558,8 @@ static void server_reap_viewers(struct server *s) {
         if (v->state == VIEWER_CLOSED)
             server_log(s, WCAM_LOG_INFO, "%s: a viewer left after %lld s: %s (%d watching)", v->media->name,
                        (long long)((v->closed - v->joined) / BASE_S), v->why, l->count);
+        for (int k = 0; k < s->conns; k++)
+            if (s->conn[k].socket) signal_ended(&s->conn[k].signal, v);
         free(v);
         l->slot[i] = NULL;
     }
@@ -6008,14 +6585,85 @@ static void server_tell(struct server *s, int64_t now) {
     s->told_joined = s->site.lobby.joined;
 }
 
+/* A message of a WebSocket. */
+static bool server_message(struct server *s, struct server_conn *c, int64_t now) {
+    struct wcam_addr candidate[BASE_CANDIDATES];
+    struct signal_peer peer = {&s->site.lobby, &s->site.guard, c->from, candidate,
+                               site_candidates(&s->site, &c->from, &c->local, candidate)};
+    struct wr answer = bytes_wr(s->page, sizeof s->page / 4);
+    struct wr out = bytes_wr(s->page + answer.cap, sizeof s->page - answer.cap);
+    server_reserve_viewer(s);
+    signal_input(&c->signal, &peer, c->in, c->ws.message, now, &answer, &out);
+    return !out.n || server_frame(c, WS_TEXT, bytes_written(&out));
+}
+
+/* Takes frames until one is to be answered: then c->out holds that. false: the connection is to be dropped. */
+static bool server_socket(struct server *s, struct server_conn *c, int64_t now) {
+    while (!c->out && !c->close) {
+        bool ok = true;
+        switch (ws_read(&c->ws, c->in, &c->in_n)) {
+        case WS_GOT_NOTHING: return true;
+        case WS_GOT_TEXT: ok = server_message(s, c, now); break;
+        case WS_GOT_PING: ok = server_frame(c, WS_PONG, base_span(c->ws.control, c->ws.control_n)); break;
+        case WS_GOT_CLOSE:
+            signal_close(&c->signal, &s->site.lobby, now);
+            ok = server_end_socket(c, c->ws.code);
+            break;
+        case WS_GOT_FAULT:
+            s->site.drops[DROP_WS_FRAME]++;
+            ok = server_end_socket(c, c->ws.code);
+            break;
+        case WS_GOT_PART:
+        case WS_GOT_PONG: break;
+        }
+        if (!ok) return false;
+    }
+    return true;
+}
+
+/* Nothing came for a while: is the peer still there? */
+static bool server_ping(struct server_conn *c, int64_t now) {
+    if (c->pinged || c->out) return false;
+    c->pinged = true;
+    c->deadline = now + SERVER_REQUEST;
+    return server_frame(c, WS_PING, base_span("", 0));
+}
+
+/* Tells WebSockets what changed. Returns when to look again: what was put off. */
+static int64_t server_news(struct server *s, int64_t now) {
+    bool any = false;
+    for (int i = 0; i < s->conns; i++) any = any || s->conn[i].socket;
+    if (!any || now < s->news) return any ? s->news : BASE_NEVER;
+    s->news = now + SERVER_NEWS;
+    for (int i = 0; i < s->conns; i++) {
+        struct server_conn *c = &s->conn[i];
+        struct wr out = bytes_wr(s->page, sizeof s->page);
+        /* without memory the connection falls silent, and its ping ends it */
+        if (c->socket && !c->out && !c->close && signal_news(&c->signal, &s->site.lobby, &out))
+            server_frame(c, WS_TEXT, bytes_written(&out));
+    }
+    return BASE_NEVER;
+}
+
+/* The server goes down: WebSockets are told, as far as their buffers take it. */
+static void server_farewell(struct server *s) {
+    struct wr text = bytes_wr(s->page, 256), out = bytes_wr(s->page + 256, 512);
+    signal_reason(&text, "closing", "The server was stopped.");
+    ws_put(&out, WS_TEXT, bytes_written(&text));
+    ws_put_close(&out, WS_GOING_AWAY);
+    for (int i = 0; i < s->conns; i++)
+        if (s->conn[i].socket && !s->conn[i].out) send(s->conn[i].fd, out.p, out.n, MSG_NOSIGNAL);
+}
+
 /* One complete request at the front of c->in: its head in s->req, its body. */
 static bool server_request(struct server *s, struct server_conn *c, struct span body, int64_t now) {
     struct http_resp r;
-    struct route t = {&s->site, &s->req, body, c->from, c->local, now};
+    struct route t = {&s->site, &s->req, body, c->from, c->local, now, &c->signal};
     http_respond(&r, s->page, sizeof s->page);
     server_reserve_viewer(s);
     route_serve(&t, &r);
-    c->close = !s->req.keep_alive;
+    c->socket = r.status == 101;
+    c->close = !s->req.keep_alive && !c->socket;
     r.keep = !s->req.minor;
     return server_respond(s, c, &r);
 }
@@ -6048,6 +6696,7 @@ static int server_body(struct server *s, struct server_conn *c, size_t head, str
 /* Serves the next complete request: then c->out holds the response. false: the connection is to be dropped. */
 static bool server_serve(struct server *s, struct server_conn *c, int64_t now) {
     struct span body;
+    if (c->socket) return server_socket(s, c, now);
     if (c->out || !c->in_n) return true;
     int head = http_read(base_span(c->in, c->in_n), &s->req);
     if (head < 0) return server_refuse(s, c, s->req.status, s->req.why, DROP_HTTP_BAD);
@@ -6084,7 +6733,8 @@ static bool server_read(struct server_conn *c, int64_t now) {
     ssize_t n = recv(c->fd, c->in + c->in_n, c->in_cap - c->in_n, 0);
     if (n == 0) return false;
     if (n < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
-    if (!c->in_n) c->deadline = now + SERVER_REQUEST; /* for the whole request: drops feed no clock */
+    if (c->socket) c->deadline = now + SERVER_IDLE, c->pinged = false;
+    else if (!c->in_n) c->deadline = now + SERVER_REQUEST; /* for the whole request: drops feed no clock */
     c->in_n += (size_t)n;
     return true;
 }
@@ -6098,7 +6748,7 @@ static bool server_write(struct server_conn *c, int64_t now) {
     if (c->out_at < c->out_n) return true;
     free(c->out);
     c->out = NULL;
-    c->deadline = now + (c->in_n ? SERVER_REQUEST : SERVER_IDLE);
+    if (!c->pinged) c->deadline = now + (c->in_n && !c->socket ? SERVER_REQUEST : SERVER_IDLE);
     if (c->close) {
         /* a reset would destroy an answer on its way when unread bytes are left: end our side, the peer ends its own */
         shutdown(c->fd, SHUT_WR);
@@ -6118,6 +6768,7 @@ static bool server_conn_tick(struct server *s, struct server_conn *c, short even
         if (c->more) break;
     }
     if (!alive || now < c->deadline) return alive;
+    if (c->socket) return server_ping(c, now);
     if (c->out || !c->in_n) return false;
     /* RFC 9110 15.5.9 */
     return server_refuse(s, c, 408, "The request took too long.", DROP_HTTP_SLOW) && server_write(c, now);
@@ -6129,7 +6780,7 @@ static void server_make_room(struct server *s) {
     int most = 0;
     for (int i = 0; i < s->conns; i++) {
         struct server_conn *c = &s->conn[i];
-        int same = !c->in_n && !c->out ? SERVER_CONNS + 1 : 0;
+        int same = !c->in_n && !c->out && !c->socket ? SERVER_CONNS + 1 : 0;
         for (int k = 0; k < s->conns && same <= SERVER_CONNS; k++) {
             struct wcam_addr other = s->conn[k].from;
             other.port = c->from.port;
@@ -6196,7 +6847,7 @@ static int64_t server_tick(struct server *s, int64_t now) {
     }
     if (closed) server_reap_viewers(s);
     server_tell(s, now);
-    return next;
+    return base_min(next, server_news(s, now));
 }
 
 /* The descriptors to wait for, in a fixed order: wake, UDP, TCP, connections, pipes. */
@@ -6247,9 +6898,9 @@ static int64_t server_round(struct server *s, int64_t wait_us) {
     return base_max(0, next - now);
 }
 
-/* ==== 26 wcam ===============================================================
+/* ==== 29 wcam ===============================================================
  * The C API; webrtc_cam.h is its manual.
- * world; uses base, bytes, text, crypt, dtls, seal, media, intake, viewer, guard, route, net, source, server
+ * world; uses base, bytes, text, crypt, dtls, seal, media, intake, viewer, guard, site, net, source, server
  */
 enum wcam_defaults { WCAM_PORT = 8080, WCAM_VIEWERS = 64, WCAM_VIEWERS_MAX = 4096 };
 
@@ -6398,7 +7049,7 @@ static int wcam_open(wcam *w, const struct wcam_config *c) {
                                  .out = {wcam_emit, s},
                                  .slot = calloc((size_t)max, sizeof(struct viewer *))};
     if (!site->lobby.slot) return wcam_fail(w, WCAM_ENOMEM, "out of memory");
-    route_start(site, s->page, sizeof s->page);
+    site_start(site, s->page, sizeof s->page);
     if (c->listen && !*c->listen) return 0;
     w->clocked = true;
     site->born = net_now();
@@ -6426,6 +7077,7 @@ void wcam_destroy(wcam *w) {
         if (s->site.lobby.slot[i]) viewer_close(s->site.lobby.slot[i], "the server stops", now);
     if (s->sockets) net_flush(&s->net);
     if (s->site.lobby.slot) server_reap_viewers(s);
+    server_farewell(s);
     while (s->conns) server_drop(s, &s->conn[0]);
     net_close(&s->net);
     for (int i = 0; i < s->site.streams; i++) source_close(s->source[i]);
@@ -6444,7 +7096,7 @@ int wcam_add(wcam *w, const char *name, const char *source, double fps) {
         return wcam_fail(w, WCAM_EINVAL, "'%s' is not a camera name: up to 32 of A-Z a-z 0-9 _ -", name);
     for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
         if (text_is(camera, reserved[i])) return wcam_fail(w, WCAM_EINVAL, "'%s' is a reserved name", reserved[i]);
-    if (route_stream(site, camera, sub)) return wcam_fail(w, WCAM_EINVAL, "there are two cameras named '%s'", name);
+    if (site_stream(site, camera, sub)) return wcam_fail(w, WCAM_EINVAL, "there are two cameras named '%s'", name);
     if (site->streams == BASE_STREAMS) return wcam_fail(w, WCAM_EFULL, "more than %d streams", BASE_STREAMS);
     struct source *s = source_open(source, fps, w->history, site->drops, w->why, sizeof w->why);
     if (!s) return WCAM_ESYSTEM;
@@ -6558,7 +7210,9 @@ int64_t wcam_tick(wcam *w, int64_t now_us, int64_t unix_us) {
 void wcam_get_stats(const wcam *w, struct wcam_stats *out) {
     const struct site *s = &w->server.site;
     *out = (struct wcam_stats){.streams = s->streams, .viewers = s->lobby.count, .joined = s->lobby.joined};
-    viewer_totals(&s->lobby, &out->packets, &out->octets);
+    struct viewer_totals total = viewer_total(&s->lobby);
+    out->packets = total.packets;
+    out->octets = total.octets;
     for (int i = 0; i < DROP_COUNT; i++) out->dropped += s->drops[i];
 }
 
@@ -6579,7 +7233,7 @@ const char *wcam_strerror(int error) {
     }
 }
 
-/* ==== 27 main ===============================================================
+/* ==== 30 main ===============================================================
  * The command line. Exit status: 0 stopped by a signal, 1 run-time failure, 2 bad usage.
  * world; uses base, text, guard, wcam
  */
