@@ -33,31 +33,37 @@
  *   10 h264     NAL units, parameter sets, slice headers, access units
  *   11 pattern  the test picture: a tiny H.264 encoder
  *   12 rtp      packets and the H.264 payload format (RFC 6184)
- *   13 rtcp     reports, feedback, goodbye
- *   14 http     HTTP/1.1 requests and responses
- *   15 ws       WebSocket: opening handshake and frames
+ *   13 depay    RTP packets of a camera become access units
+ *   14 rtcp     reports, feedback, goodbye
+ *   15 http     HTTP/1.1 requests and responses
+ *   16 ws       WebSocket: opening handshake and frames
+ *   17 rtsp     RTSP messages, passwords, the SDP of a camera
+ *   18 dialog   one conversation with a camera
  * session, pure
- *   16 media    one stream: intake, parameter sets, the shared packet history
- *   17 intake   a live byte stream becomes access units
- *   18 sender   one viewer's RTP stream: replay, pacing, repair, reports
- *   19 viewer   one browser: demultiplexing, handshake, consent
- *   20 whep     signaling over HTTP
- *   21 guard    who may come in: Host, Origin, token, password
- *   22 signal   signaling over a WebSocket
- *   23 page     the viewer page
- *   24 site     what one instance serves, and its state in JSON and for Prometheus
- *   25 route    from an HTTP request to its response
+ *   19 media    one stream: intake, parameter sets, the shared packet history
+ *   20 intake   a live byte stream becomes access units
+ *   21 camera   an IP camera as a source: when to call it, its clock
+ *   22 sender   one viewer's RTP stream: replay, pacing, repair, reports
+ *   23 viewer   one browser: demultiplexing, handshake, consent
+ *   24 whep     signaling over HTTP
+ *   25 guard    who may come in: Host, Origin, token, password
+ *   26 signal   signaling over a WebSocket
+ *   27 page     the viewer page
+ *   28 site     what one instance serves, and its state in JSON and for Prometheus
+ *   29 route    from an HTTP request to its response
  * world
- *   26 net      sockets and the clock
- *   27 source   where pictures come from: files, the pattern, the embedding program
- *   28 server   connections and the event loop
- *   29 wcam     the C API
- *   30 main     the command line
+ *   30 net      sockets and the clock
+ *   31 dial     the connection to a camera
+ *   32 source   where pictures come from: files, the pattern, the embedding program
+ *   33 server   connections and the event loop
+ *   34 wcam     the C API
+ *   35 main     the command line
  *
  * Follow a datagram in:  net_receive -> server_udp -> viewer_input (RFC 7983) -> stun_read, ice_input: a check, answered
  *   | dtls_input: a handshake record; its end gives seal_open the keys | seal_unrtcp, rtcp_next -> sender_feedback: a report or a
  *   request.
- * Follow a frame out:    source_tick -> media_push: NAL units -> rtp_fragment: payloads, once for all viewers, into the
+ * Follow a frame out:    source_read_camera -> dialog_input (RTSP) -> depay_input: access units | source_tick: a file's, the
+ *   pattern's -> media_push: NAL units -> rtp_fragment: payloads, once for all viewers, into the
  *   history -> sender_pump, per viewer: rtp_put, seal_rtp -> emit -> net_send.
  */
 #if !defined(_GNU_SOURCE) && !defined(WCAM_NO_LINUX)
@@ -153,6 +159,8 @@ struct emit {
     X(DROP_DTLS_EARLY, "dtls_early")                   \
     X(DROP_DTLS_HANDSHAKE, "dtls_handshake")           \
     X(DROP_RTP_UNEXPECTED, "rtp_unexpected")           \
+    X(DROP_RTP_MALFORMED, "rtp_malformed")             \
+    X(DROP_RTP_INCOMPLETE, "rtp_incomplete_picture")   \
     X(DROP_RTCP_EARLY, "rtcp_early")                   \
     X(DROP_RTCP_UNSEAL, "rtcp_unseal")                 \
     X(DROP_RTCP_MALFORMED, "rtcp_malformed")           \
@@ -2829,7 +2837,144 @@ static bool rtp_join(struct wr *payload, struct span nal) {
     return rtp_aggregate(payload, nal);
 }
 
-/* ==== 13 rtcp ===============================================================
+/* One received RTP packet. */
+struct rtp_in {
+    uint8_t pt;
+    bool marker;
+    uint16_t seq;
+    uint32_t timestamp, ssrc;
+    struct span payload;
+};
+
+static bool rtp_read(struct span s, struct rtp_in *p) {
+    struct rd r = bytes_rd(s);
+    uint8_t first = bytes_r8(&r), second = bytes_r8(&r);
+    p->marker = second & 0x80;
+    p->pt = second & 0x7f;
+    p->seq = bytes_r16(&r);
+    p->timestamp = bytes_r32(&r);
+    p->ssrc = bytes_r32(&r);
+    bytes_take(&r, 4u * (first & 15));
+    if (first & 0x10) { /* RFC 3550 5.3.1 */
+        bytes_r16(&r);
+        bytes_take(&r, 4u * bytes_r16(&r));
+    }
+    if (r.bad || first >> 6 != 2) return false;
+    p->payload = base_span(r.p, bytes_left(&r));
+    if (!(first & 0x20)) return true;
+    size_t pad = p->payload.n ? p->payload.p[p->payload.n - 1] : 0;
+    if (!pad || pad > p->payload.n) return false;
+    p->payload.n -= pad;
+    return true;
+}
+
+/* ==== 13 depay ==============================================================
+ * RTP packets of a camera become access units with start codes (RFC 6184 5): single NAL units, STAP-A, FU-A. The marker
+ * ends an access unit, or the next timestamp; a camera whose markers lie is believed its timestamps only. What lost a
+ * packet is dropped whole.
+ * pure; uses base, bytes, rtp
+ */
+enum depay_limits { DEPAY_LIES = 3, DEPAY_STRANGE = 64 /* packets behind: not late, but a new beginning */ };
+
+struct depay {
+    uint8_t *unit; /* the caller's */
+    size_t n, cap;
+    bool started, open, lost; /* open: something of an access unit has come */
+    bool fragment;            /* a FU-A without its end */
+    bool ended;               /* the last packet had the marker */
+    bool large;
+    uint16_t next;
+    uint32_t timestamp;
+    unsigned lies;
+    uint64_t missing; /* packets */
+};
+
+static void depay_start(struct depay *d, uint8_t *unit, size_t cap) {
+    memset(d, 0, sizeof *d);
+    d->unit = unit;
+    d->cap = cap;
+}
+
+/* Appends bytes of a NAL unit; a new one gets its start code, unless the camera wrote one. */
+static void depay_put(struct depay *d, struct span bytes, bool begins) {
+    static const uint8_t code[] = {0, 0, 0, 1};
+    struct wr w = {d->unit, d->n, d->cap, false};
+    bool coded = bytes.n > 3 && !bytes.p[0] && !bytes.p[1] && (bytes.p[2] == 1 || (!bytes.p[2] && bytes.p[3] == 1));
+    if (begins && !coded) bytes_put(&w, code, sizeof code);
+    bytes_put(&w, bytes.p, bytes.n);
+    if (w.bad) d->lost = d->large = true;
+    else d->n = w.n;
+}
+
+/* FU indicator | FU header: start, end, type | fragment (RFC 6184 5.8) */
+static void depay_fragment(struct depay *d, struct span s) {
+    if (s.n < 2) return;
+    bool start = s.p[1] & 0x80, end = s.p[1] & 0x40;
+    uint8_t header = (uint8_t)((s.p[0] & 0xe0) | (s.p[1] & 0x1f));
+    if (!start && !d->fragment) d->lost = true;
+    if (start) depay_put(d, base_span(&header, 1), true);
+    if (!d->lost) depay_put(d, base_span(s.p + 2, s.n - 2), false);
+    d->fragment = !end;
+}
+
+static void depay_payload(struct depay *d, struct span s) {
+    unsigned type = s.n ? s.p[0] & 31 : 0;
+    if (type == RTP_FU_A) {
+        depay_fragment(d, s);
+        return;
+    }
+    d->fragment = false;
+    if (type != RTP_STAP_A) {
+        if (s.n && type < RTP_STAP_A) depay_put(d, s, true); /* above: vendors' own */
+        return;
+    }
+    struct rd r = bytes_rd(base_span(s.p + 1, s.n - 1));
+    while (bytes_left(&r) > 2) {
+        struct span nal = bytes_take(&r, bytes_r16(&r));
+        if (!r.bad && nal.n) depay_put(d, nal, true);
+    }
+}
+
+/* Does the packet begin a picture? After a gap nobody knows else what was before it. */
+static bool depay_fresh(struct span s) {
+    unsigned type = s.n > 2 ? s.p[0] & 31 : 0;
+    if (type == RTP_FU_A) return s.p[1] & 0x80 && s.p[2] & 0x80; /* first_mb_in_slice is 0 */
+    return type == 7 || type == 9 || type == RTP_STAP_A || ((type == 1 || type == 5) && s.p[1] & 0x80);
+}
+
+/* Takes the access unit out, whole: true and *unit, which lives until the next packet. */
+static bool depay_end(struct depay *d, struct span *unit) {
+    bool whole = d->open && !d->lost && !d->fragment && d->n;
+    *unit = base_span(d->unit, d->n);
+    d->open = d->lost = d->fragment = false;
+    d->n = 0;
+    return whole;
+}
+
+/* Before depay_input: does the packet show that the access unit before it is over? Then depay_end is to be called. */
+static bool depay_over(const struct depay *d, const struct rtp_in *p) {
+    return d->open && p->timestamp != d->timestamp && (int16_t)(p->seq - d->next) >= 0;
+}
+
+/* Takes a packet. true: it ended its access unit, depay_end is to be called. Packets come in order; one that is late is
+ * left out. */
+static bool depay_input(struct depay *d, const struct rtp_in *p) {
+    int16_t ahead = (int16_t)(p->seq - d->next);
+    if (d->started && ahead < 0 && ahead > -DEPAY_STRANGE) return false;
+    bool gap = d->started && ahead != 0;
+    if (gap && ahead > 0) d->missing += (uint64_t)ahead;
+    if (gap && d->open) d->lost = true;
+    if (d->ended && !d->open && !gap && p->timestamp == d->timestamp) d->lies++;
+    if (!d->open) d->lost = (gap || !d->started) && !depay_fresh(p->payload);
+    d->started = d->open = true;
+    d->next = (uint16_t)(p->seq + 1);
+    d->timestamp = p->timestamp;
+    depay_payload(d, p->payload);
+    d->ended = p->marker && d->lies < DEPAY_LIES;
+    return d->ended;
+}
+
+/* ==== 14 rtcp ===============================================================
  * RTCP (RFC 3550 6), feedback (RFC 4585), FIR (RFC 5104), REMB: compound or reduced-size (RFC 5506) in, SR + SDES and
  * BYE out.
  *   |V=2|P|  count  |  packet type  |  length in words - 1          | then the sender's SSRC, ...
@@ -3019,7 +3164,7 @@ static void rtcp_put_bye(struct wr *w, uint32_t ssrc, const char *cname) {
     bytes_w32(w, ssrc);
 }
 
-/* ==== 14 http ===============================================================
+/* ==== 15 http ===============================================================
  * HTTP/1.1 (RFC 9112): requests in, responses out. Strict where leniency lets two parsers disagree: one Content-Length
  * or one Transfer-Encoding, no folded lines, no bare CR, no blank before the colon.
  * pure; uses base, bytes, text
@@ -3307,7 +3452,7 @@ static bool http_finish(struct http_resp *r, struct wr *w) {
     return !w->bad;
 }
 
-/* ==== 15 ws =================================================================
+/* ==== 16 ws =================================================================
  * WebSocket (RFC 6455), the server's side: the opening handshake, frames in, frames out. Text messages only; no
  * extension, no subprotocol.
  *
@@ -3449,7 +3594,706 @@ static void ws_put_close(struct wr *w, int code) {
     ws_put(w, WS_CLOSE, bytes_written(&payload));
 }
 
-/* ==== 16 media ==============================================================
+/* ==== 17 rtsp ===============================================================
+ * RTSP 1.0 (RFC 2326) as cameras speak it: addresses, messages, interleaved frames, Basic and Digest (RFC 7616), the SDP
+ * of a camera. What a camera gets wrong and can be understood all the same is taken.
+ * pure; uses base, bytes, text, crypt
+ */
+enum rtsp_limits {
+    RTSP_HEAD = 16 * 1024,
+    RTSP_BODY = 64 * 1024, /* a camera's SDP has about 1 KB */
+    RTSP_URL = 512,
+    RTSP_WORD = 128, /* user, password, host, session, realm, nonce */
+    RTSP_SETS = 1024 /* parameter sets in the SDP, with start codes */
+};
+enum rtsp_transport { RTSP_ANY, RTSP_TCP, RTSP_UDP };
+
+struct rtsp_url {
+    bool tls;
+    uint16_t port;
+    enum rtsp_transport transport; /* ?transport=udp or tcp, which is ours and not sent */
+    char user[RTSP_WORD], password[RTSP_WORD], host[RTSP_WORD];
+    char url[RTSP_URL]; /* as it stands in requests: a name and password there breaks some cameras' Digest */
+};
+
+/* host, host:port, [v6], [v6]:port; IPv6 without brackets and without port is understood too. */
+static bool rtsp_read_host(struct rtsp_url *u, struct span s) {
+    struct span host = s, port = {NULL, 0};
+    size_t colons = 0;
+    uint64_t number = u->tls ? 322 : 554; /* RFC 7826 4.2 */
+    for (size_t i = 0; i < s.n; i++) colons += s.p[i] == ':';
+    if (s.n && s.p[0] == '[') {
+        port = base_span(s.p + 1, s.n - 1);
+        host = text_cut(&port, ']');
+        if (port.n && !text_after(&port, ":")) return false;
+    } else if (colons == 1) {
+        port = s;
+        host = text_cut(&port, ':');
+    }
+    if (port.n && (!text_uint(port, 65535, &number) || !number)) return false;
+    u->port = (uint16_t)number;
+    text_copy(u->host, sizeof u->host, host);
+    return host.n && host.n < sizeof u->host && !memchr(host.p, ' ', host.n);
+}
+
+/* What stands behind the authority, without our own ?transport=. */
+static void rtsp_put_path(struct rtsp_url *u, struct wr *w, struct span s) {
+    struct span query = s, path = text_cut(&query, '?');
+    char sep = '?';
+    bytes_put(w, path.p, path.n);
+    while (query.n) {
+        struct span part = text_cut(&query, '&');
+        if (text_is(part, "transport=udp")) u->transport = RTSP_UDP;
+        else if (text_is(part, "transport=tcp")) u->transport = RTSP_TCP;
+        else {
+            bytes_w8(w, (uint8_t)sep);
+            bytes_put(w, part.p, part.n);
+            sep = '&';
+        }
+    }
+}
+
+static bool rtsp_unpercent(char *to, size_t cap, struct span s) {
+    struct wr w = bytes_wr(to, cap - 1);
+    bool ok = text_unpercent(&w, s);
+    if (!ok) { /* a lone % is meant as it stands */
+        w = bytes_wr(to, cap - 1);
+        bytes_put(&w, s.p, s.n);
+    }
+    to[w.n] = 0;
+    return !w.bad;
+}
+
+/* rtsp://user:password@host:port/path?query. The password may hold @, : and #: the last @ before the first / counts.
+ * false: it is none. */
+static bool rtsp_read_url(struct span s, struct rtsp_url *u) {
+    memset(u, 0, sizeof *u);
+    u->tls = text_after(&s, "rtsps://");
+    if (!u->tls && !text_after(&s, "rtsp://")) return false;
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] <= ' ' || s.p[i] == 127) return false;
+    size_t end = 0, at = 0;
+    while (end < s.n && s.p[end] != '/') end++;
+    for (size_t i = 0; i < end; i++)
+        if (s.p[i] == '@') at = i + 1;
+    struct span password = base_span(s.p, at ? at - 1 : 0), user = text_cut(&password, ':');
+    struct span host = base_span(s.p + at, end - at), path = base_span(s.p + end, s.n - end);
+    const uint8_t *mark = host.n ? memchr(host.p, '?', host.n) : NULL;
+    if (mark) {
+        path = base_span(mark, (size_t)(s.p + s.n - mark));
+        host.n = (size_t)(mark - host.p);
+    }
+    struct wr w = bytes_wr(u->url, sizeof u->url - 1);
+    text_put(&w, u->tls ? "rtsps://" : "rtsp://");
+    bytes_put(&w, host.p, host.n);
+    rtsp_put_path(u, &w, path);
+    u->url[w.n] = 0;
+    return rtsp_read_host(u, host) && rtsp_unpercent(u->user, sizeof u->user, user) &&
+           rtsp_unpercent(u->password, sizeof u->password, password) && !w.bad;
+}
+
+/* One message from a camera: a response, or (status 0) a request of its own. */
+struct rtsp_message {
+    int status;
+    struct span first, fields, body;
+};
+
+/* The next value of a header; rest begins as fields. p is NULL at the end. */
+static struct span rtsp_next(struct span *rest, const char *name) {
+    while (rest->n) {
+        struct span value = text_line(rest), key = text_cut(&value, ':');
+        if (text_like(text_trim(key), name)) return text_trim(value);
+    }
+    return base_span(NULL, 0);
+}
+
+static struct span rtsp_header(const struct rtsp_message *m, const char *name) {
+    struct span rest = m->fields;
+    return rtsp_next(&rest, name);
+}
+
+/* Takes one message. Returns its length, 0 when more is needed, -1 when it is none or too large. */
+static int rtsp_read(struct span in, struct rtsp_message *m) {
+    struct span s = in;
+    uint64_t length = 0, status = 0;
+    m->first = text_line(&s);
+    m->fields = s;
+    while (s.n) {
+        struct span before = s, line = text_line(&s);
+        if (line.n || before.p[before.n - s.n - 1] != '\n') continue;
+        m->fields.n = (size_t)(before.p - m->fields.p);
+        size_t head = (size_t)(s.p - in.p);
+        struct span value = rtsp_header(m, "content-length"), word = m->first;
+        if (value.p && (!text_uint(value, RTSP_BODY, &length))) return -1;
+        if (text_after(&word, "RTSP/") && (text_word(&word), !text_uint(text_word(&word), 999, &status))) return -1;
+        m->status = (int)status;
+        if (head > RTSP_HEAD) return -1;
+        if (in.n - head < length) return 0;
+        m->body = base_span(s.p, (size_t)length);
+        return (int)(head + length);
+    }
+    return in.n > RTSP_HEAD ? -1 : 0;
+}
+
+/* How a camera wants to be shown the password. */
+struct rtsp_auth {
+    int strength; /* 0: nothing asked for, 1: Basic, 2: Digest with MD5, 3: with SHA-256 */
+    bool session, qop;
+    char realm[RTSP_WORD], nonce[RTSP_WORD], opaque[RTSP_WORD], algorithm[24];
+    unsigned count; /* requests with this nonce */
+};
+
+/* The next key=value of a WWW-Authenticate header (RFC 7235 4.1); a scheme may stand in front of the key. */
+static bool rtsp_next_param(struct span *s, struct span *scheme, struct span *key, struct span *value) {
+    *s = text_trim(*s);
+    if (!s->n) return false;
+    size_t n = 0;
+    while (n < s->n && s->p[n] != '=' && s->p[n] != ',') n++;
+    *key = text_trim(base_span(s->p, n));
+    *scheme = base_span(NULL, 0);
+    *value = base_span(NULL, 0);
+    bool valued = n < s->n && s->p[n] == '=';
+    *s = base_span(s->p + n + (n < s->n), s->n - n - (n < s->n));
+    for (size_t i = key->n; i-- > 0;)
+        if (key->p[i] == ' ') {
+            *scheme = text_trim(base_span(key->p, i));
+            *key = base_span(key->p + i + 1, key->n - i - 1);
+            break;
+        }
+    if (!valued) return true;
+    *s = text_trim(*s);
+    if (text_after(s, "\"")) {
+        *value = text_cut(s, '"');
+        text_cut(s, ',');
+    } else *value = text_trim(text_cut(s, ','));
+    return true;
+}
+
+static void rtsp_rank(struct rtsp_auth *a, const struct rtsp_auth *seen, struct span scheme) {
+    struct span algorithm = text_of(seen->algorithm);
+    struct rtsp_auth t = *seen;
+    t.strength = 0;
+    if (text_like(scheme, "basic")) t.strength = 1;
+    if (text_like(scheme, "digest")) {
+        if (algorithm.n > 5 && text_like(base_span(algorithm.p + algorithm.n - 5, 5), "-sess")) {
+            t.session = true;
+            algorithm.n -= 5;
+        }
+        t.strength = !algorithm.n || text_like(algorithm, "md5") ? 2 : text_like(algorithm, "sha-256") ? 3 : 0;
+    }
+    if (t.strength > a->strength) *a = t;
+}
+
+/* The strongest of all challenges (RFC 7616 3.7). false: none that is known. */
+static bool rtsp_challenged(struct rtsp_auth *a, const struct rtsp_message *m) {
+    struct span rest = m->fields, header, scheme, key, value;
+    memset(a, 0, sizeof *a);
+    while ((header = rtsp_next(&rest, "www-authenticate")).p) {
+        struct rtsp_auth seen = {0};
+        struct span current = {NULL, 0};
+        while (rtsp_next_param(&header, &scheme, &key, &value)) {
+            if (scheme.p) {
+                rtsp_rank(a, &seen, current);
+                memset(&seen, 0, sizeof seen);
+                current = scheme;
+            }
+            if (text_like(key, "realm")) text_copy(seen.realm, sizeof seen.realm, value);
+            else if (text_like(key, "nonce")) text_copy(seen.nonce, sizeof seen.nonce, value);
+            else if (text_like(key, "opaque")) text_copy(seen.opaque, sizeof seen.opaque, value);
+            else if (text_like(key, "algorithm")) text_copy(seen.algorithm, sizeof seen.algorithm, value);
+            else if (text_like(key, "qop"))
+                while (value.n) seen.qop = text_like(text_trim(text_cut(&value, ',')), "auth") || seen.qop;
+        }
+        rtsp_rank(a, &seen, current);
+    }
+    return a->strength > 0;
+}
+
+/* H(parts joined by colons) in hexadecimal; parts end with NULL. */
+static void rtsp_digest(const struct rtsp_auth *a, char out[2 * CRYPT_HASH_MAX + 1], const char *const *parts) {
+    uint8_t text[2 * RTSP_URL + 4 * RTSP_WORD], hash[CRYPT_HASH_MAX];
+    struct wr w = bytes_wr(text, sizeof text), hex = bytes_wr(out, 2 * CRYPT_HASH_MAX);
+    for (int i = 0; parts[i]; i++) text_putf(&w, "%s%s", i ? ":" : "", parts[i]);
+    size_t n = crypt_hash(a->strength == 3 ? MBEDTLS_MD_SHA256 : MBEDTLS_MD_MD5, bytes_written(&w), hash);
+    for (size_t i = 0; i < n; i++) text_putf(&hex, "%02x", hash[i]);
+    out[hex.n] = 0;
+    crypt_wipe(text, sizeof text);
+}
+
+/* The Authorization line of one request. cnonce: fresh random text. */
+static void rtsp_authorize(struct rtsp_auth *a, const struct rtsp_url *u, const char *method, const char *uri,
+                           const char *cnonce, struct wr *w) {
+    char ha1[2 * CRYPT_HASH_MAX + 1], ha2[sizeof ha1], response[sizeof ha1], nc[12];
+    if (a->strength == 1) {
+        uint8_t both[2 * RTSP_WORD];
+        struct wr b = bytes_wr(both, sizeof both);
+        text_putf(&b, "%s:%s", u->user, u->password);
+        text_put(w, "Authorization: Basic ");
+        bytes_base64(w, bytes_written(&b));
+        text_put(w, "\r\n");
+        crypt_wipe(both, sizeof both);
+    }
+    if (a->strength < 2) return;
+    snprintf(nc, sizeof nc, "%08x", ++a->count);
+    rtsp_digest(a, ha1, (const char *const[]){u->user, a->realm, u->password, NULL});
+    if (a->session) rtsp_digest(a, ha1, (const char *const[]){ha1, a->nonce, cnonce, NULL});
+    rtsp_digest(a, ha2, (const char *const[]){method, uri, NULL});
+    if (a->qop) rtsp_digest(a, response, (const char *const[]){ha1, a->nonce, nc, cnonce, "auth", ha2, NULL});
+    else rtsp_digest(a, response, (const char *const[]){ha1, a->nonce, ha2, NULL});
+    text_putf(w, "Authorization: Digest username=\"%s\", realm=\"%s\", nonce=\"%s\", ", u->user, a->realm, a->nonce);
+    text_putf(w, "uri=\"%s\", response=\"%s\"", uri, response);
+    if (a->algorithm[0]) text_putf(w, ", algorithm=%s", a->algorithm);
+    if (a->opaque[0]) text_putf(w, ", opaque=\"%s\"", a->opaque);
+    if (a->qop) text_putf(w, ", qop=auth, nc=%s", nc);
+    if (a->qop || a->session) text_putf(w, ", cnonce=\"%s\"", cnonce);
+    text_put(w, "\r\n");
+    crypt_wipe(ha1, sizeof ha1);
+}
+
+enum rtsp_codec { RTSP_OTHER, RTSP_H264, RTSP_PCMU, RTSP_PCMA, RTSP_OPUS };
+
+/* One m= section of a camera's SDP. */
+struct rtsp_track {
+    struct span kind, control, sets; /* sets: sprop-parameter-sets */
+    enum rtsp_codec codec;
+    char name[24]; /* of the codec, as the camera writes it */
+    uint8_t pt;
+};
+
+struct rtsp_sdp {
+    struct span control; /* of the session */
+    struct rtsp_track video, audio;
+};
+
+static void rtsp_set_codec(struct rtsp_track *t, struct span name) {
+    static const char *const known[] = {NULL, "H264", "PCMU", "PCMA", "opus"};
+    text_copy(t->name, sizeof t->name, name);
+    t->codec = RTSP_OTHER;
+    for (int i = 1; i < 5; i++)
+        if (text_like(name, known[i])) t->codec = (enum rtsp_codec)i;
+}
+
+/* m=video 0 RTP/AVP 96; the static payload types need no rtpmap (RFC 3551 6). */
+static void rtsp_media_line(struct rtsp_track *t, struct span line) {
+    uint64_t pt = 0;
+    memset(t, 0, sizeof *t);
+    t->kind = text_word(&line);
+    text_word(&line);
+    text_word(&line);
+    if (!text_uint(text_word(&line), 127, &pt)) pt = 127;
+    t->pt = (uint8_t)pt;
+    rtsp_set_codec(t, text_of(pt == 0 ? "PCMU" : pt == 8 ? "PCMA" : pt == 26 ? "JPEG" : pt == 33 ? "MP2T" : "unknown"));
+}
+
+static void rtsp_attribute(struct rtsp_track *t, struct span line) {
+    uint64_t pt;
+    if (text_after(&line, "control:")) t->control = text_trim(line);
+    bool map = text_after(&line, "rtpmap:"), fmtp = !map && text_after(&line, "fmtp:");
+    if ((!map && !fmtp) || !text_uint(text_word(&line), 127, &pt) || pt != t->pt) return;
+    line = text_trim(line);
+    if (map) rtsp_set_codec(t, text_cut(&line, '/'));
+    while (fmtp && line.n) {
+        struct span value = text_trim(text_cut(&line, ';')), key = text_cut(&value, '=');
+        if (text_like(text_trim(key), "sprop-parameter-sets")) t->sets = text_trim(value);
+    }
+}
+
+/* Of several tracks of a kind the first that can be shown counts. */
+static void rtsp_keep(struct rtsp_sdp *sdp, const struct rtsp_track *t) {
+    struct rtsp_track *to = text_is(t->kind, "video") ? &sdp->video : text_is(t->kind, "audio") ? &sdp->audio : NULL;
+    if (to && (!to->kind.n || (to->codec == RTSP_OTHER && t->codec != RTSP_OTHER))) *to = *t;
+}
+
+/* Takes any text: lines that are none are left out. Spans point into it. */
+static void rtsp_read_sdp(struct span text, struct rtsp_sdp *sdp) {
+    struct rtsp_track t = {0};
+    memset(sdp, 0, sizeof *sdp);
+    while (text.n) {
+        struct span line = text_line(&text);
+        if (text_after(&line, "m=")) {
+            rtsp_keep(sdp, &t);
+            rtsp_media_line(&t, line);
+        } else if (text_after(&line, "a=")) {
+            if (t.kind.n) rtsp_attribute(&t, line);
+            else if (text_after(&line, "control:")) sdp->control = text_trim(line);
+        }
+    }
+    rtsp_keep(sdp, &t);
+}
+
+/* sprop-parameter-sets as NAL units with start codes. */
+static void rtsp_put_sets(struct wr *w, struct span list) {
+    while (list.n) {
+        struct wr undo = *w;
+        struct span set = text_trim(text_cut(&list, ','));
+        bytes_w32(w, 1);
+        if (!set.n || !bytes_unbase64(w, set)) *w = undo;
+    }
+}
+
+/* An address in a camera's message, joined with base as cameras mean it: literally, with one slash; never with a name and
+ * password. false: it does not fit. */
+static bool rtsp_resolve(char to[RTSP_URL], const char *base, struct span s) {
+    struct rtsp_url u;
+    char joined[RTSP_URL];
+    struct wr w = bytes_wr(joined, sizeof joined - 1);
+    if (!s.n || text_is(s, "*")) return text_copy(to, RTSP_URL, text_of(base)), true;
+    for (size_t i = s.n; i-- > 0;) { /* some double the scheme */
+        struct span tail = base_span(s.p + i, s.n - i), rest = tail;
+        if (!text_after(&rest, "rtsp://") && !text_after(&rest, "rtsps://")) continue;
+        if (!rtsp_read_url(tail, &u)) return false;
+        return text_copy(to, RTSP_URL, text_of(u.url)), true;
+    }
+    text_put(&w, base);
+    if (w.n && w.p[w.n - 1] != '/' && s.p[0] != '/') text_put(&w, "/");
+    if (w.n && w.p[w.n - 1] == '/' && s.p[0] == '/') w.n--;
+    bytes_put(&w, s.p, s.n);
+    joined[w.n] = 0;
+    text_copy(to, RTSP_URL, bytes_written(&w));
+    return !w.bad;
+}
+
+/* ==== 18 dialog =============================================================
+ * One conversation with a camera, from OPTIONS to TEARDOWN: bytes and time in, bytes and events out.
+ *
+ *   OPTIONS -> DESCRIBE -> SETUP (video) -> SETUP (audio) -> PLAY -> PLAYING
+ *   any --refused, silence, nothing to show--> FAILED
+ *
+ * One request is under way at a time. Of what a camera answers the status counts, not its CSeq: some get that wrong.
+ * pure; uses base, bytes, text, crypt, rtsp
+ */
+enum dialog_state {
+    DIALOG_OPTIONS,
+    DIALOG_DESCRIBE,
+    DIALOG_SETUP_VIDEO,
+    DIALOG_SETUP_AUDIO,
+    DIALOG_PLAY,
+    DIALOG_PLAYING,
+    DIALOG_FAILED
+};
+enum dialog_limits { DIALOG_OUT = 4096 };
+#define DIALOG_PATIENCE (10 * BASE_S) /* with an unanswered request */
+#define DIALOG_ALIVE    (30 * BASE_S) /* between two signs of life; less when the camera's timeout is shorter */
+
+/* What dialog_input found: the caller goes on with the rest of its bytes. */
+enum dialog_event {
+    DIALOG_MORE,  /* more bytes are needed */
+    DIALOG_STEP,  /* a message, or rubbish, was read */
+    DIALOG_VIDEO, /* payload is an RTP packet */
+    DIALOG_AUDIO,
+    DIALOG_CONTROL, /* payload is RTCP */
+    DIALOG_SETS     /* payload holds parameter sets with start codes */
+};
+
+struct dialog_track {
+    enum rtsp_codec codec;
+    uint8_t pt;
+    char control[RTSP_URL];
+    int channel;             /* of its RTP packets; RTCP's is the next one; -1: none */
+    uint16_t server_port[2]; /* by UDP: RTP, RTCP; 0: not told */
+};
+
+struct dialog {
+    enum dialog_state state;
+    char why[192];           /* a sentence once FAILED */
+    bool forbidden;          /* it is the password: trying again at once would lock us out */
+    bool refused;            /* the camera does not take this transport */
+    char location[RTSP_URL]; /* where the camera sent us; "" : nowhere */
+    struct rtsp_url url;
+    struct rtsp_auth auth;
+    char cnonce[24], base[RTSP_URL], control[RTSP_URL], session[RTSP_WORD];
+    struct dialog_track video, audio;
+    bool want_audio, udp;
+    uint16_t client_port;            /* by UDP: of video; audio's is two higher */
+    bool has_get_parameter, keeping; /* keeping: the request under way is a sign of life */
+    bool tried;                      /* the request was repeated with credentials */
+    unsigned cseq;
+    int64_t sent, next_alive, alive; /* sent: when the request under way left; 0: none is */
+    uint8_t sets[RTSP_SETS];
+    size_t sets_n;
+    uint8_t out[DIALOG_OUT]; /* to be sent: the caller takes it out */
+    size_t out_n;
+};
+
+static const char *dialog_fail(struct dialog *d, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    vsnprintf(d->why, sizeof d->why, format, args);
+    va_end(args);
+    d->state = DIALOG_FAILED;
+    return d->why;
+}
+
+static void dialog_request(struct dialog *d, const char *method, const char *url, const char *extra, int64_t now) {
+    struct wr w = bytes_wr(d->out + d->out_n, sizeof d->out - d->out_n);
+    text_putf(&w, "%s %s RTSP/1.0\r\nCSeq: %u\r\nUser-Agent: webrtc_cam/" WCAM_VERSION "\r\n", method, url, ++d->cseq);
+    if (d->session[0]) text_putf(&w, "Session: %s\r\n", d->session);
+    rtsp_authorize(&d->auth, &d->url, method, url, d->cnonce, &w);
+    text_putf(&w, "%s\r\n", extra);
+    if (w.bad) dialog_fail(d, "The camera's addresses are too long.");
+    else d->out_n += w.n;
+    d->sent = now;
+}
+
+static void dialog_setup(struct dialog *d, struct dialog_track *t, bool audio, int64_t now) {
+    char extra[160];
+    unsigned n = audio ? 2 : 0;
+    if (d->udp)
+        snprintf(extra, sizeof extra, "Transport: RTP/AVP;unicast;client_port=%u-%u\r\n", d->client_port + n,
+                 d->client_port + n + 1);
+    else snprintf(extra, sizeof extra, "Transport: RTP/AVP/TCP;unicast;interleaved=%u-%u\r\n", n, n + 1);
+    t->channel = (int)n;
+    dialog_request(d, "SETUP", t->control, extra, now);
+}
+
+/* The request of the present state. */
+static void dialog_ask(struct dialog *d, int64_t now) {
+    switch (d->state) {
+    case DIALOG_OPTIONS: dialog_request(d, "OPTIONS", d->url.url, "", now); break;
+    case DIALOG_DESCRIBE: dialog_request(d, "DESCRIBE", d->url.url, "Accept: application/sdp\r\n", now); break;
+    case DIALOG_SETUP_VIDEO: dialog_setup(d, &d->video, false, now); break;
+    case DIALOG_SETUP_AUDIO: dialog_setup(d, &d->audio, true, now); break;
+    case DIALOG_PLAY: dialog_request(d, "PLAY", d->control, "Range: npt=0.000-\r\n", now); break;
+    case DIALOG_PLAYING:
+        d->keeping = true;
+        dialog_request(d, d->has_get_parameter ? "GET_PARAMETER" : "OPTIONS", d->control, "", now);
+        break;
+    case DIALOG_FAILED: break;
+    }
+}
+
+static void dialog_go(struct dialog *d, enum dialog_state state, int64_t now) {
+    d->state = state;
+    d->tried = false;
+    dialog_ask(d, now);
+}
+
+/* The connection stands. client_port 0: media come over it; else by UDP to that port and the ones behind it. */
+static void dialog_start(struct dialog *d, const struct rtsp_url *url, bool want_audio, uint16_t client_port,
+                         struct crypt *c, int64_t now) {
+    memset(d, 0, sizeof *d);
+    d->url = *url;
+    d->want_audio = want_audio;
+    d->client_port = client_port;
+    d->udp = client_port != 0;
+    d->video.channel = d->audio.channel = -1;
+    d->alive = DIALOG_ALIVE;
+    crypt_name(c, 12, d->cnonce, sizeof d->cnonce);
+    dialog_go(d, DIALOG_OPTIONS, now);
+}
+
+/* 401. Once per request; again when the nonce is only stale (RFC 7616 3.3). */
+static void dialog_unauthorized(struct dialog *d, const struct rtsp_message *m, int64_t now) {
+    struct rtsp_auth asked;
+    if (d->tried && d->state == DIALOG_PLAYING) return; /* the picture runs */
+    if (!d->url.user[0]) {
+        d->forbidden = true;
+        dialog_fail(d, "The camera asks for a name and password: write rtsp://NAME:PASSWORD@ADDRESS.");
+    } else if (!rtsp_challenged(&asked, m))
+        dialog_fail(d, "The camera asks for the password in a way that is not understood here.");
+    else if (d->tried) {
+        d->forbidden = true;
+        dialog_fail(d, "The camera refuses the name or the password.");
+    } else {
+        d->tried = true;
+        d->auth = asked;
+        dialog_ask(d, now);
+    }
+}
+
+static void dialog_options(struct dialog *d, const struct rtsp_message *m, int64_t now) {
+    struct span list = rtsp_header(m, "public");
+    while (list.n)
+        d->has_get_parameter = text_like(text_trim(text_cut(&list, ',')), "GET_PARAMETER") || d->has_get_parameter;
+    dialog_go(d, DIALOG_DESCRIBE, now);
+}
+
+static bool dialog_track(struct dialog *d, struct dialog_track *t, const struct rtsp_track *from) {
+    t->codec = from->codec;
+    t->pt = from->pt;
+    return rtsp_resolve(t->control, d->base, from->control);
+}
+
+static void dialog_described(struct dialog *d, const struct rtsp_message *m, int64_t now) {
+    struct rtsp_sdp sdp;
+    struct span base = rtsp_header(m, "content-base");
+    struct wr sets = bytes_wr(d->sets, sizeof d->sets);
+    if (!base.n) base = rtsp_header(m, "content-location");
+    /* one without a scheme, or for which there is no room, is not used */
+    if (!base.n || !rtsp_resolve(d->base, "", base) || strncmp(d->base, "rtsp", 4) != 0)
+        text_copy(d->base, sizeof d->base, text_of(d->url.url));
+    rtsp_read_sdp(m->body, &sdp);
+    if (!sdp.video.kind.n) {
+        dialog_fail(d, "The camera offers no video at this address.");
+        return;
+    }
+    if (sdp.video.codec != RTSP_H264) {
+        dialog_fail(d,
+                    "The camera sends %s, which is not H.264: choose H.264 in its settings, or another stream of it.",
+                    sdp.video.name);
+        return;
+    }
+    rtsp_put_sets(&sets, sdp.video.sets);
+    d->sets_n = sets.bad ? 0 : sets.n;
+    bool ok = rtsp_resolve(d->control, d->base, sdp.control) && dialog_track(d, &d->video, &sdp.video);
+    if (d->want_audio && sdp.audio.codec > RTSP_H264) ok = ok && dialog_track(d, &d->audio, &sdp.audio);
+    if (ok) dialog_go(d, DIALOG_SETUP_VIDEO, now);
+    else dialog_fail(d, "The camera's addresses are too long.");
+}
+
+/* "a-b" or "a" */
+static bool dialog_pair(struct span s, uint64_t max, uint64_t out[2]) {
+    struct span first = text_trim(text_cut(&s, '-'));
+    if (!text_uint(first, max, &out[0])) return false;
+    if (!text_uint(text_trim(s), max, &out[1])) out[1] = out[0] + 1;
+    return true;
+}
+
+static void dialog_set_up(struct dialog *d, struct dialog_track *t, const struct rtsp_message *m, int64_t now) {
+    struct span list = rtsp_header(m, "transport"), session = rtsp_header(m, "session");
+    bool interleaved = false, ported = false;
+    uint64_t pair[2], seconds;
+    text_copy(d->session, sizeof d->session, text_trim(text_cut(&session, ';')));
+    session = text_trim(session);
+    if (text_after(&session, "timeout=") && text_uint(text_trim(session), 86400, &seconds) && seconds)
+        d->alive = base_max(BASE_S, base_min(DIALOG_ALIVE, (int64_t)seconds * BASE_S / 2));
+    while (list.n) {
+        struct span value = text_trim(text_cut(&list, ';')), key = text_cut(&value, '=');
+        if (text_like(key, "interleaved") && dialog_pair(value, 254, pair))
+            t->channel = (int)pair[0], interleaved = true;
+        if (text_like(key, "client_port")) ported = true;
+        if (text_like(key, "server_port") && dialog_pair(value, 65534, pair))
+            t->server_port[0] = (uint16_t)pair[0], t->server_port[1] = (uint16_t)pair[1];
+    }
+    if (d->udp ? interleaved : ported && !interleaved) { /* it does as it likes */
+        d->refused = true;
+        dialog_fail(d, "The camera does not send media over %s.", d->udp ? "UDP" : "TCP");
+        return;
+    }
+    bool more = t == &d->video && d->audio.control[0];
+    dialog_go(d, more ? DIALOG_SETUP_AUDIO : DIALOG_PLAY, now);
+}
+
+/* An answer with 200. */
+static void dialog_ok(struct dialog *d, const struct rtsp_message *m, int64_t now) {
+    switch (d->state) {
+    case DIALOG_OPTIONS: dialog_options(d, m, now); break;
+    case DIALOG_DESCRIBE: dialog_described(d, m, now); break;
+    case DIALOG_SETUP_VIDEO: dialog_set_up(d, &d->video, m, now); break;
+    case DIALOG_SETUP_AUDIO: dialog_set_up(d, &d->audio, m, now); break;
+    case DIALOG_PLAY:
+        d->state = DIALOG_PLAYING;
+        d->next_alive = now + d->alive;
+        break;
+    case DIALOG_PLAYING:
+    case DIALOG_FAILED: break;
+    }
+}
+
+/* Any other answer. */
+static void dialog_refused(struct dialog *d, const struct rtsp_message *m, int64_t now) {
+    struct span location = rtsp_header(m, "location");
+    if (d->state == DIALOG_PLAYING) d->has_get_parameter = false; /* the picture runs: a sign of life may fail */
+    else if (d->state == DIALOG_OPTIONS) dialog_go(d, DIALOG_DESCRIBE, now);
+    else if (d->state == DIALOG_SETUP_AUDIO) { /* then without sound */ d->audio.control[0] = 0;
+        d->audio.channel = -1;
+        dialog_go(d, DIALOG_PLAY, now);
+    } else if (m->status / 100 == 3 && location.n && location.n < sizeof d->location) {
+        text_copy(d->location, sizeof d->location, location);
+        dialog_fail(d, "The camera moved to another address.");
+    } else if (m->status == 461) {
+        d->refused = true;
+        dialog_fail(d, "The camera does not send media over %s.", d->udp ? "UDP" : "TCP");
+    } else if (m->status == 404)
+        dialog_fail(d, "The camera has no stream at this path (404): look it up in its manual.");
+    else if (m->status == 453 || m->status == 503)
+        dialog_fail(d, "The camera is busy: it serves no more viewers (%d).", m->status);
+    else dialog_fail(d, "The camera refuses with status %d.", m->status);
+}
+
+/* Some cameras ask us things; any answer keeps them going. */
+static void dialog_answer(struct dialog *d, const struct rtsp_message *m) {
+    struct wr w = bytes_wr(d->out + d->out_n, sizeof d->out - d->out_n);
+    struct span cseq = rtsp_header(m, "cseq");
+    text_put(&w, "RTSP/1.0 200 OK\r\nCSeq: ");
+    bytes_put(&w, cseq.p, cseq.n);
+    text_put(&w, "\r\n\r\n");
+    if (!w.bad) d->out_n += w.n;
+}
+
+static enum dialog_event dialog_message(struct dialog *d, const struct rtsp_message *m, int64_t now) {
+    if (!m->status) {
+        dialog_answer(d, m);
+        return DIALOG_STEP;
+    }
+    if (m->status < 200 || d->state == DIALOG_FAILED) return DIALOG_STEP;
+    bool asked = d->sent != 0, playing = d->state == DIALOG_PLAY && m->status == 200;
+    d->sent = 0;
+    d->keeping = false;
+    if (!asked) return DIALOG_STEP; /* nothing was asked: a late answer */
+    if (m->status == 401) dialog_unauthorized(d, m, now);
+    else if (m->status == 200) dialog_ok(d, m, now);
+    else dialog_refused(d, m, now);
+    return playing && d->sets_n ? DIALOG_SETS : DIALOG_STEP;
+}
+
+/* Reads the next thing from the connection's bytes: sets *used and, for media, *payload. What is neither a frame nor a
+ * message is skipped up to where one may begin. */
+static enum dialog_event dialog_input(struct dialog *d, struct span in, int64_t now, size_t *used,
+                                      struct span *payload) {
+    struct rtsp_message m;
+    size_t n = 0;
+    *used = 0;
+    if (!in.n) return DIALOG_MORE;
+    if (in.p[0] == '$') { /* RFC 2326 10.12: $ | channel | length | data */
+        struct rd r = bytes_rd(in);
+        bytes_r8(&r);
+        int channel = bytes_r8(&r);
+        *payload = bytes_take(&r, bytes_r16(&r));
+        if (r.bad) return DIALOG_MORE;
+        *used = in.n - bytes_left(&r);
+        if (d->state != DIALOG_PLAYING || d->udp) return DIALOG_STEP;
+        if (channel == d->video.channel) return DIALOG_VIDEO;
+        if (channel == d->audio.channel) return DIALOG_AUDIO;
+        return channel == d->video.channel + 1 || channel == d->audio.channel + 1 ? DIALOG_CONTROL : DIALOG_STEP;
+    }
+    bool letter = in.p[0] >= 'A' && in.p[0] <= 'Z';
+    int rc = letter ? rtsp_read(in, &m) : -1;
+    if (rc == 0) return DIALOG_MORE;
+    if (rc > 0) {
+        *used = (size_t)rc;
+        enum dialog_event e = dialog_message(d, &m, now);
+        if (e == DIALOG_SETS) *payload = base_span(d->sets, d->sets_n);
+        return e;
+    }
+    for (n = 1; n < in.n && in.p[n] != '$'; n++)
+        if (in.p[n] == 'R' && (in.n - n < 5 || !memcmp(in.p + n, "RTSP/", 5))) break;
+    *used = n;
+    return DIALOG_STEP;
+}
+
+static int64_t dialog_tick(struct dialog *d, int64_t now) {
+    if (d->state == DIALOG_FAILED) return BASE_NEVER;
+    if (d->sent && now - d->sent >= DIALOG_PATIENCE) {
+        d->sent = 0;
+        if (d->state != DIALOG_PLAYING) dialog_fail(d, "The camera does not answer.");
+        d->has_get_parameter = false; /* some never answer that */
+    }
+    if (d->state == DIALOG_PLAYING && !d->sent && now >= d->next_alive) {
+        d->tried = false;
+        d->next_alive = now + d->alive;
+        dialog_ask(d, now);
+    }
+    if (d->sent) return d->sent + DIALOG_PATIENCE;
+    return d->state == DIALOG_PLAYING ? d->next_alive : BASE_NEVER;
+}
+
+/* The last word. */
+static void dialog_teardown(struct dialog *d, int64_t now) {
+    if (d->session[0] && d->state != DIALOG_FAILED) dialog_request(d, "TEARDOWN", d->control, "", now);
+}
+
+/* ==== 19 media ==============================================================
  * One stream: takes NAL units in, keeps the parameter sets in force, and packetizes each access unit once into the
  * history that all viewers send from.
  *
@@ -3459,7 +4303,7 @@ static void ws_put_close(struct wr *w, int code) {
  * [oldest, head) may be sent. The last packet of an unfinished access unit is held, since its marker bit is not known.
  * A joiner begins at gop, the first packet of the newest IDR, as long as that is still kept.
  * SEI, AUD, filler and vendors' NAL units are not forwarded: no WebRTC decoder needs them.
- * pure; uses base, bytes, h264, rtp
+ * pure; uses base, bytes, text, h264, rtp
  */
 enum media_limits { MEDIA_SLOTS = 16384, MEDIA_HISTORY = 8 * 1024 * 1024, MEDIA_HISTORY_MIN = 64 * 1024 };
 enum media_flags { MEDIA_FIRST = 1, MEDIA_LAST = 2, MEDIA_KEY = 4 };
@@ -3744,6 +4588,17 @@ static bool media_push(struct media *m, struct span unit, int64_t time) {
     return true;
 }
 
+/* The source pauses: nobody begins with what is old. */
+static void media_stop(struct media *m) {
+    media_break(m);
+    m->gop = MEDIA_NONE;
+}
+
+/* The source's own words about what is wrong; "": nothing is. */
+static void media_trouble(struct media *m, const char *words) {
+    text_copy(m->trouble, sizeof m->trouble, text_of(words));
+}
+
 /* A viewer cannot go on without an IDR. Sources that can make one look at want_key; once a second is enough. */
 static void media_ask_key(struct media *m, int64_t now) {
     if (m->asked && now - m->asked < BASE_S) return;
@@ -3789,7 +4644,7 @@ static uint32_t media_profile(const struct media *m) {
     return m->sps ? (uint32_t)m->sps->profile << 16 | (uint32_t)m->sps->constraints << 8 | m->sps->level : 0;
 }
 
-/* ==== 17 intake =============================================================
+/* ==== 20 intake =============================================================
  * A live byte stream (Annex B) in any chunking becomes access units, as early as can be known where they end.
  *
  * A NAL unit ends where the next start code begins, which is a picture later. So that the last one does not wait that
@@ -3909,7 +4764,199 @@ static int64_t intake_tick(struct intake *in, int64_t now) {
     return BASE_NEVER;
 }
 
-/* ==== 18 sender =============================================================
+/* ==== 21 camera =============================================================
+ * One IP camera as a source: when to dial it, what it says, its packets as access units on the server's clock.
+ *
+ *   IDLE --somebody watches--> DIALING --connected--> TALKING --nobody watches for CAMERA_LINGER--> IDLE
+ *    ^                            |                      |
+ *    '---nobody watches-- RESTING <------failed----------'    RESTING lasts longer with every failure
+ *
+ * pure; uses base, text, crypt, h264, rtp, depay, rtsp, dialog, media
+ */
+#define CAMERA_LINGER   (10 * BASE_S) /* after the last viewer */
+#define CAMERA_SILENCE  (10 * BASE_S) /* without a packet the camera counts as gone */
+#define CAMERA_DIAL     (10 * BASE_S) /* for the connection to stand */
+#define CAMERA_REST     (1 * BASE_S)  /* after the first failure; doubled up to CAMERA_REST_MAX */
+#define CAMERA_REST_MAX (10 * BASE_S)
+#define CAMERA_BARRED   (60 * BASE_S) /* after a wrong password: cameras lock out who tries again and again */
+#define CAMERA_ASLEEP   "The camera is called when somebody watches."
+#define CAMERA_LATE     (2 * BASE_S) /* between what the timestamps say and the arrival: more is a jump */
+
+enum camera_state { CAMERA_IDLE, CAMERA_DIALING, CAMERA_TALKING, CAMERA_RESTING };
+
+struct camera {
+    enum camera_state state;
+    struct media *media;
+    struct crypt *crypt;
+    struct rtsp_url url; /* now; home: as configured */
+    struct rtsp_url home;
+    struct dialog dialog;
+    struct depay depay;
+    bool keep_warm, udp;
+    int moves;                           /* redirects followed */
+    int64_t since, watched, heard, rest; /* since: in this state */
+    bool clocked;
+    uint32_t timestamp;          /* of the last access unit */
+    int64_t ticks, offset, last; /* unwrapped; server time minus the camera's; the last time given */
+};
+
+static void camera_start(struct camera *c, const struct rtsp_url *url, struct media *m, struct crypt *crypt,
+                         uint8_t *unit, size_t cap) {
+    memset(c, 0, sizeof *c);
+    c->home = c->url = *url;
+    c->media = m;
+    c->crypt = crypt;
+    c->udp = url->transport == RTSP_UDP;
+    c->watched = -CAMERA_LINGER;
+    depay_start(&c->depay, unit, cap);
+    media_trouble(m, CAMERA_ASLEEP);
+}
+
+static void camera_set(struct camera *c, enum camera_state state, int64_t now) {
+    c->state = state;
+    c->since = now;
+}
+
+/* The connection stands. */
+static void camera_connected(struct camera *c, uint16_t client_port, int64_t now) {
+    camera_set(c, CAMERA_TALKING, now);
+    c->heard = now;
+    c->clocked = false;
+    depay_start(&c->depay, c->depay.unit, c->depay.cap);
+    dialog_start(&c->dialog, &c->url, false, client_port, c->crypt, now);
+    media_trouble(c->media, "The camera answered; waiting for its picture.");
+}
+
+/* The conversation is over, whatever the reason: a later one starts afresh, and nobody begins with an old picture. */
+static void camera_over(struct camera *c, enum camera_state state, const char *why, int64_t now) {
+    camera_set(c, state, now);
+    media_stop(c->media);
+    media_trouble(c->media, why);
+}
+
+/* A failed attempt. */
+static void camera_failed(struct camera *c, const char *why, int64_t now) {
+    struct dialog *d = &c->dialog;
+    bool again = false; /* at once, in another way */
+    if (c->state == CAMERA_TALKING && d->refused && c->home.transport == RTSP_ANY && c->moves++ < 3) {
+        c->udp = !c->udp;
+        again = true;
+    }
+    if (c->state == CAMERA_TALKING && d->location[0] && c->moves++ < 3) {
+        struct rtsp_url to;
+        again = rtsp_read_url(text_of(d->location), &to) && !strcmp(to.host, c->home.host);
+        if (again) {
+            text_copy(to.user, sizeof to.user, text_of(c->home.user));
+            text_copy(to.password, sizeof to.password, text_of(c->home.password));
+            c->url = to;
+        } else why = "The camera sends us to another host, which is not followed.";
+    }
+    int64_t jitter = (int64_t)(crypt_random32(c->crypt) % 256);
+    bool forbidden = c->state == CAMERA_TALKING && d->forbidden;
+    c->rest = again ? 0 : forbidden ? CAMERA_BARRED : base_min(CAMERA_REST_MAX, base_max(CAMERA_REST, c->rest * 2));
+    camera_over(c, CAMERA_RESTING, why, now);
+    c->since =
+        now + c->rest * jitter / 1024; /* up to a quarter longer: cameras of one house do not come back in step */
+    if (!again) c->url = c->home;
+}
+
+/* When the picture was taken, on the server's clock. The least delay seen so far is taken for the camera's own; it creeps
+ * up, so that a camera's slow clock is followed. Jumps begin anew. */
+static int64_t camera_time(struct camera *c, uint32_t timestamp, int64_t now) {
+    int32_t step = (int32_t)(timestamp - c->timestamp);
+    c->ticks += c->clocked ? step : 0;
+    c->timestamp = timestamp;
+    int64_t us = c->ticks * 100 / 9, at = us + c->offset;
+    bool jump = !c->clocked || now - at > CAMERA_LATE || at - now > CAMERA_LATE;
+    if (jump || at > now) c->offset = now - us;
+    else c->offset += (now - at) / 256;
+    c->clocked = true;
+    at = base_max(us + c->offset, c->last + 1);
+    return c->last = base_min(at, now);
+}
+
+static void camera_unit(struct camera *c, int64_t now) {
+    struct span unit;
+    uint32_t timestamp = c->depay.timestamp;
+    if (c->depay.large) c->media->drops[DROP_H264_LARGE]++;
+    if (!depay_end(&c->depay, &unit)) {
+        if (c->depay.started) c->media->drops[DROP_RTP_INCOMPLETE]++;
+        c->depay.large = false;
+        return;
+    }
+    if (!media_push(c->media, unit, camera_time(c, timestamp, now))) return;
+    if (!c->media->frames) return;
+    media_trouble(c->media, "");
+    c->rest = 0;
+    c->moves = 0;
+}
+
+static void camera_video(struct camera *c, struct span packet, int64_t now) {
+    struct rtp_in p;
+    if (!rtp_read(packet, &p)) {
+        c->media->drops[DROP_RTP_MALFORMED]++;
+        return;
+    }
+    if (p.pt != c->dialog.video.pt) return;
+    c->heard = now;
+    if (depay_over(&c->depay, &p)) camera_unit(c, now);
+    if (depay_input(&c->depay, &p)) camera_unit(c, now);
+}
+
+/* The parameter sets of the SDP, for cameras that send none in the stream. */
+static void camera_sets(struct camera *c, struct span sets) {
+    for (struct span nal; (nal = h264_next(&sets)).n;) media_nal(c->media, nal);
+}
+
+/* Bytes from the connection. Returns how many were used up; the rest comes again, with more. */
+static size_t camera_input(struct camera *c, struct span in, int64_t now) {
+    size_t all = 0;
+    while (c->state == CAMERA_TALKING) {
+        size_t used;
+        struct span payload;
+        enum dialog_event e = dialog_input(&c->dialog, base_span(in.p + all, in.n - all), now, &used, &payload);
+        if (e == DIALOG_MORE) break;
+        if (e == DIALOG_SETS) camera_sets(c, payload);
+        else if (e == DIALOG_VIDEO) camera_video(c, payload, now);
+        all += used;
+        if (c->dialog.state == DIALOG_FAILED) camera_failed(c, c->dialog.why, now);
+    }
+    return all;
+}
+
+/* Lets the camera go, when nobody needs it. */
+static void camera_leave(struct camera *c, int64_t now) {
+    if (c->state == CAMERA_TALKING) dialog_teardown(&c->dialog, now);
+    camera_over(c, CAMERA_IDLE, CAMERA_ASLEEP, now);
+}
+
+/* viewers: somebody watches. *next: when to call again. true: a connection is to be made now; in CAMERA_IDLE and
+ * CAMERA_RESTING there is to be none. */
+static bool camera_tick(struct camera *c, bool viewers, int64_t now, int64_t *next) {
+    if (viewers || c->keep_warm) c->watched = now;
+    bool wanted = now - c->watched < CAMERA_LINGER;
+    if (!wanted && c->state != CAMERA_IDLE) camera_leave(c, now);
+    if (c->state == CAMERA_DIALING && now - c->since >= CAMERA_DIAL)
+        camera_failed(c, "The camera cannot be reached: no answer.", now);
+    int64_t talk = c->state == CAMERA_TALKING ? dialog_tick(&c->dialog, now) : BASE_NEVER;
+    if (c->state == CAMERA_TALKING && c->dialog.state == DIALOG_FAILED) camera_failed(c, c->dialog.why, now);
+    else if (c->state == CAMERA_TALKING && now - c->heard >= CAMERA_SILENCE)
+        camera_failed(c, "The camera sends no picture any more.", now);
+    *next = viewers || c->keep_warm || !wanted ? BASE_NEVER : c->watched + CAMERA_LINGER;
+    if (!wanted) return false;
+    if (c->state == CAMERA_IDLE || (c->state == CAMERA_RESTING && now - c->since >= c->rest)) {
+        if (c->state == CAMERA_IDLE) media_trouble(c->media, "Calling the camera.");
+        camera_set(c, CAMERA_DIALING, now);
+        *next = base_min(*next, now + CAMERA_DIAL);
+        return true;
+    }
+    *next = base_min(*next, c->state == CAMERA_RESTING   ? c->since + c->rest
+                            : c->state == CAMERA_DIALING ? c->since + CAMERA_DIAL
+                                                         : base_min(talk, c->heard + CAMERA_SILENCE));
+    return false;
+}
+
+/* ==== 22 sender =============================================================
  * One viewer's RTP stream: where it stands in the history, when what may leave, what can be repaired.
  *
  *   WAITING --an IDR is kept--> CATCHING_UP --at the newest picture--> LIVE
@@ -4318,7 +5365,7 @@ static void sender_feedback(struct sender *s, const struct rtcp_packet *p, int64
     if (rtcp_wants_keyframe(p, s->ssrc)) sender_refresh(s, now);
 }
 
-/* ==== 19 viewer =============================================================
+/* ==== 23 viewer =============================================================
  * One browser that watches one stream, and the lobby in which all are found. All datagrams of all viewers come through
  * one socket; the ufrag of a check and then the path tell the viewers apart (RFC 7983 tells the protocols apart).
  *
@@ -4683,7 +5730,7 @@ static int64_t viewer_tick(struct viewer *v, int64_t now) {
     return v->due;
 }
 
-/* ==== 20 whep ===============================================================
+/* ==== 24 whep ===============================================================
  * WHEP (draft-ietf-wish-whep-03): an offer is posted, the answer comes back; the session is deleted, or patched with
  * candidates, which a lite agent need not look at. No ICE restart: the page makes a new session, which costs one round
  * trip more.
@@ -4799,7 +5846,7 @@ static void whep_serve(const struct whep *w, struct http_resp *r) {
     else whep_endpoint(w, r);
 }
 
-/* ==== 21 guard ==============================================================
+/* ==== 25 guard ==============================================================
  * Who may come in: the Host check (DNS rebinding), CORS, Origin, token and password, and how often.
  * pure; uses base, bytes, text, crypt, http, ws
  */
@@ -4960,7 +6007,7 @@ static bool guard_tries(const struct guard *g, const struct http_req *q) {
     return (g->token[0] || g->user[0]) && (http_header(q, "authorization").p || http_query(q->query, "token").p);
 }
 
-/* ==== 22 signal =============================================================
+/* ==== 26 signal =============================================================
  * Signaling over a WebSocket: JSON messages in and out. What the browser sends are its own objects as JSON.stringify
  * writes them, and what it gets fits setRemoteDescription.
  *
@@ -5082,7 +6129,7 @@ static bool signal_news(struct signal *s, const struct lobby *l, struct wr *out)
     return true;
 }
 
-/* ==== 23 page ===============================================================
+/* ==== 27 page ===============================================================
  * The viewer page: one file, no framework, nothing fetched but this server's own API. One string per line of it; no
  * double quote and no backslash occur, so test/page.py can take it out for editing and fold it back.
  * pure; uses base, bytes, text, crypt
@@ -5447,7 +6494,7 @@ static void page_policy(struct wr *headers, struct span html) {
     text_put(headers, "\r\n");
 }
 
-/* ==== 24 site ===============================================================
+/* ==== 28 site ===============================================================
  * All that one instance serves, and its state for programs: JSON, and the text format of Prometheus.
  * pure; uses base, bytes, text, crypt, dtls, media, sender, viewer, guard, page
  */
@@ -5652,7 +6699,7 @@ static void site_metrics(const struct site *s, struct wr *w, int64_t now) {
     site_metrics_viewers(s, w);
 }
 
-/* ==== 25 route ==============================================================
+/* ==== 29 route ==============================================================
  * From one HTTP request to its response: the table of URLs, and the checks in front of it.
  * pure; uses base, bytes, text, http, ws, media, viewer, whep, guard, signal, page, site
  */
@@ -5798,7 +6845,7 @@ static void route_serve(const struct route *t, struct http_resp *r) {
     route_humanize(t, r);
 }
 
-/* ==== 26 net ================================================================
+/* ==== 30 net ================================================================
  * Sockets and the clock. One port number: TCP for HTTP, UDP for media; a socket per address family. Datagrams that
  * leave in a row, to one place and of one size, go to the kernel in one call (UDP_SEGMENT), which is where most of the
  * CPU time of a sender goes.
@@ -5808,6 +6855,7 @@ static void route_serve(const struct route *t, struct http_resp *r) {
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -6135,18 +7183,153 @@ static void net_send(void *to, const struct path *path, const uint8_t *p, size_t
     n->batch_done = size < n->batch_size;
 }
 
-/* ==== 27 source =============================================================
- * Where pictures come from: a file that is looped, standard input, the test pattern, the embedding program.
- * world; uses base, bytes, h264, pattern, media, intake, net
+/* ==== 31 dial ===============================================================
+ * A TCP connection to a camera: its name is looked up beside the event loop, its addresses are tried in turn.
+ * world; uses text, net
+ */
+enum dial_limits { DIAL_ADDRS = 8, DIAL_HOST = 128 };
+enum dial_state { DIAL_CLOSED, DIAL_NAMING, DIAL_CONNECTING, DIAL_OPEN };
+
+struct dial {
+    enum dial_state state;
+    int fd; /* to wait for; -1 when CLOSED */
+    struct wcam_addr addr[DIAL_ADDRS], local;
+    int count, at;
+    char why[128]; /* a sentence when it failed */
+};
+
+struct dial_question {
+    int fd;
+    uint16_t port;
+    char host[DIAL_HOST];
+};
+
+static void dial_close(struct dial *d) {
+    if (d->fd >= 0) close(d->fd);
+    d->fd = -1;
+    d->state = DIAL_CLOSED;
+}
+
+/* getaddrinfo blocks for as long as it likes; so it does in a thread of its own, which outlives its asker. */
+static void *dial_answer(void *arg) {
+    struct dial_question *q = arg;
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL;
+    struct wcam_addr addr[DIAL_ADDRS];
+    size_t n = 0;
+    if (!getaddrinfo(q->host, NULL, &hints, &list))
+        for (struct addrinfo *i = list; i && n < DIAL_ADDRS; i = i->ai_next) {
+            addr[n] = net_from_os(i->ai_addr);
+            addr[n].port = q->port;
+            n += addr[n].family != 0;
+        }
+    if (list) freeaddrinfo(list);
+    send(q->fd, addr, n * sizeof *addr, MSG_NOSIGNAL);
+    close(q->fd);
+    free(q);
+    return NULL;
+}
+
+static bool dial_ask(struct dial *d, const char *host, uint16_t port) {
+    struct dial_question *q = calloc(1, sizeof *q);
+    int pair[2] = {-1, -1};
+    sigset_t all, before;
+    pthread_t thread;
+    if (!q || socketpair(AF_UNIX, SOCK_STREAM, 0, pair)) {
+        free(q);
+        return false;
+    }
+    net_prepare(pair[0]);
+    fcntl(pair[1], F_SETFD, FD_CLOEXEC);
+    q->fd = pair[1];
+    q->port = port;
+    text_copy(q->host, sizeof q->host, text_of(host));
+    sigfillset(&all); /* the program's signals are its own threads' */
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int rc = pthread_create(&thread, NULL, dial_answer, q);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (rc) {
+        close(pair[0]);
+        close(pair[1]);
+        free(q);
+        return false;
+    }
+    pthread_detach(thread);
+    d->fd = pair[0];
+    d->state = DIAL_NAMING;
+    return true;
+}
+
+/* Tries the addresses from the present one on. false: none is left, d->why says what the last one said. */
+static bool dial_connect(struct dial *d) {
+    for (; d->at < d->count; d->at++) {
+        struct sockaddr_storage s;
+        const struct wcam_addr *a = &d->addr[d->at];
+        socklen_t n = net_to_os(a, &s);
+        d->fd = socket(a->family == 6 ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
+        if (d->fd >= 0 && net_prepare(d->fd) && (!connect(d->fd, (struct sockaddr *)&s, n) || errno == EINPROGRESS)) {
+            net_set(d->fd, IPPROTO_TCP, TCP_NODELAY, 1);
+            d->state = DIAL_CONNECTING;
+            return true;
+        }
+        snprintf(d->why, sizeof d->why, "The camera cannot be reached: %s.", strerror(errno));
+        dial_close(d);
+    }
+    return false;
+}
+
+/* false: d->why. */
+static bool dial_start(struct dial *d, const char *host, uint16_t port) {
+    dial_close(d);
+    d->at = d->count = 0;
+    if (text_ip(text_of(host), &d->addr[0])) {
+        d->addr[0].port = port;
+        d->count = 1;
+        return dial_connect(d);
+    }
+    snprintf(d->why, sizeof d->why, "The camera's name cannot be looked up: %s.", strerror(errno));
+    return dial_ask(d, host, port);
+}
+
+static bool dial_named(struct dial *d) {
+    ssize_t n = recv(d->fd, d->addr, sizeof d->addr, 0);
+    dial_close(d);
+    d->count = n > 0 ? (int)((size_t)n / sizeof *d->addr) : 0;
+    snprintf(d->why, sizeof d->why, "The camera's name is not known here.");
+    return dial_connect(d);
+}
+
+/* The descriptor is ready. 1: the connection stands, 0: not yet, -1: failed, d->why. */
+static int dial_ready(struct dial *d) {
+    struct sockaddr_storage s;
+    int error = 0;
+    socklen_t n = sizeof error;
+    if (d->state == DIAL_NAMING) return dial_named(d) ? 0 : -1;
+    if (getsockopt(d->fd, SOL_SOCKET, SO_ERROR, &error, &n)) error = errno;
+    if (!error) {
+        n = sizeof s;
+        if (!getsockname(d->fd, (struct sockaddr *)&s, &n)) d->local = net_from_os((struct sockaddr *)&s);
+        d->state = DIAL_OPEN;
+        return 1;
+    }
+    snprintf(d->why, sizeof d->why, "The camera cannot be reached: %s.", strerror(error));
+    dial_close(d);
+    d->at++;
+    return dial_connect(d) ? 0 : -1;
+}
+
+/* ==== 32 source =============================================================
+ * Where pictures come from: IP cameras, a file that is looped, standard input, the test pattern, the embedding program.
+ * world; uses base, bytes, text, crypt, h264, pattern, rtsp, dialog, media, intake, camera, net, dial
  */
 #define SOURCE_FPS  25.0         /* of a file that does not say */
 #define SOURCE_LATE (1 * BASE_S) /* behind its schedule by this much, a source starts its schedule anew */
 enum source_limits {
     SOURCE_CHUNK = 64 * 1024,
-    SOURCE_READS = 64,    /* chunks of a pipe at once */
-    SOURCE_MACROBLOCK = 8 /* bytes per cell byte of the pattern at most */
+    SOURCE_READS = 64,       /* chunks of a pipe or a camera at once */
+    SOURCE_WIRE = 72 * 1024, /* of RTSP: an interleaved frame has up to 64 KiB */
+    SOURCE_MACROBLOCK = 8    /* bytes per cell byte of the pattern at most */
 };
-enum source_kind { SOURCE_PUSH, SOURCE_FILE, SOURCE_PIPE, SOURCE_TEST };
+enum source_kind { SOURCE_PUSH, SOURCE_FILE, SOURCE_PIPE, SOURCE_TEST, SOURCE_CAMERA };
 
 struct source {
     enum source_kind kind;
@@ -6170,6 +7353,11 @@ struct source {
     struct pattern pattern;
     uint8_t *cells, *picture; /* picture: the encoded one */
     size_t picture_cap;
+
+    struct camera camera;
+    struct dial dial;
+    uint8_t *wire; /* bytes from the camera that are not used up */
+    size_t wire_n;
 
     int64_t push_offset, push_last; /* pushed: server time minus pts */
     bool pushed;
@@ -6255,8 +7443,100 @@ static void source_test_unit(struct source *s) {
         media_push(&s->media, bytes_written(&w), s->due);
 }
 
-/* What is due. Returns when to call again. */
-static int64_t source_tick(struct source *s, int64_t now) {
+/* Reads what a pipe has now, so that its writer never waits for us. */
+static void source_read_pipe(struct source *s, int64_t now) {
+    uint8_t chunk[SOURCE_CHUNK];
+    for (int i = 0; i < SOURCE_READS && s->fd >= 0; i++) {
+        ssize_t n = read(s->fd, chunk, sizeof chunk);
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
+        if (n > 0) {
+            intake_bytes(&s->intake, base_span(chunk, (size_t)n), now);
+            continue;
+        }
+        if (n < 0) snprintf(s->media.trouble, sizeof s->media.trouble, "The input broke off: %s.", strerror(errno));
+        else snprintf(s->media.trouble, sizeof s->media.trouble, "The input has ended.");
+        intake_end(&s->intake);
+        close(s->fd);
+        s->fd = -1;
+    }
+}
+
+/* Sends what the camera is to be told, as far as the connection takes it. */
+static void source_flush(struct source *s, int64_t now) {
+    struct dialog *d = &s->camera.dialog;
+    if (s->dial.state != DIAL_OPEN || !d->out_n) return;
+    ssize_t n = send(s->dial.fd, d->out, d->out_n, MSG_NOSIGNAL);
+    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
+        camera_failed(&s->camera, "The camera broke the connection off.", now);
+    if (n <= 0) return;
+    memmove(d->out, d->out + n, d->out_n - (size_t)n);
+    d->out_n -= (size_t)n;
+}
+
+/* The connection follows the camera's state. */
+static void source_settle(struct source *s, int64_t now) {
+    source_flush(s, now);
+    if (s->camera.state == CAMERA_DIALING || s->camera.state == CAMERA_TALKING) return;
+    dial_close(&s->dial);
+    s->wire_n = 0;
+    crypt_wipe(s->camera.dialog.out, sizeof s->camera.dialog.out);
+    s->camera.dialog.out_n = 0;
+}
+
+static void source_read_camera(struct source *s, int64_t now) {
+    for (int i = 0; i < SOURCE_READS && s->camera.state == CAMERA_TALKING; i++) {
+        ssize_t n = recv(s->dial.fd, s->wire + s->wire_n, SOURCE_WIRE - s->wire_n, 0);
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
+        if (n <= 0) {
+            camera_failed(&s->camera, "The camera broke the connection off.", now);
+            return;
+        }
+        s->wire_n += (size_t)n;
+        size_t used = camera_input(&s->camera, base_span(s->wire, s->wire_n), now);
+        memmove(s->wire, s->wire + used, s->wire_n - used);
+        s->wire_n -= used;
+    }
+}
+
+/* The descriptor is ready. */
+static void source_ready(struct source *s, int64_t now) {
+    if (s->kind == SOURCE_PIPE) {
+        source_read_pipe(s, now);
+        return;
+    }
+    if (s->dial.state == DIAL_OPEN) source_read_camera(s, now);
+    else {
+        int rc = dial_ready(&s->dial);
+        if (rc < 0) camera_failed(&s->camera, s->dial.why, now);
+        if (rc > 0) camera_connected(&s->camera, 0, now);
+    }
+    source_settle(s, now);
+}
+
+static int64_t source_tick_camera(struct source *s, bool viewers, int64_t now) {
+    int64_t next;
+    bool call = camera_tick(&s->camera, viewers, now, &next);
+    if (call && !dial_start(&s->dial, s->camera.url.host, s->camera.url.port)) {
+        camera_failed(&s->camera, s->dial.why, now);
+        next = now;
+    }
+    source_settle(s, now);
+    return next;
+}
+
+/* The descriptor to wait for, or -1; and for what. */
+static int source_watch(const struct source *s, short *events) {
+    *events = POLLIN;
+    if (s->kind == SOURCE_PIPE) return s->fd;
+    if (s->kind != SOURCE_CAMERA) return -1;
+    if (s->dial.state == DIAL_CONNECTING) *events = POLLOUT;
+    else if (s->dial.state == DIAL_OPEN && s->camera.dialog.out_n) *events = POLLIN | POLLOUT;
+    return s->dial.fd;
+}
+
+/* What is due; viewers: somebody watches. Returns when to call again. */
+static int64_t source_tick(struct source *s, bool viewers, int64_t now) {
+    if (s->kind == SOURCE_CAMERA) return source_tick_camera(s, viewers, now);
     if (s->kind == SOURCE_PUSH || s->kind == SOURCE_PIPE) return s->buffer ? intake_tick(&s->intake, now) : BASE_NEVER;
     if (s->media.ended) return BASE_NEVER;
     if (!s->due) s->due = now;
@@ -6288,24 +7568,6 @@ static bool source_buffer(struct source *s) {
     if (!s->buffer) s->buffer = malloc(BASE_AU);
     if (s->buffer && !s->intake.media) intake_start(&s->intake, &s->media, s->buffer, BASE_AU);
     return s->buffer != NULL;
-}
-
-/* Reads what a pipe has now, so that its writer never waits for us. */
-static void source_read_pipe(struct source *s, int64_t now) {
-    uint8_t chunk[SOURCE_CHUNK];
-    for (int i = 0; i < SOURCE_READS && s->fd >= 0; i++) {
-        ssize_t n = read(s->fd, chunk, sizeof chunk);
-        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
-        if (n > 0) {
-            intake_bytes(&s->intake, base_span(chunk, (size_t)n), now);
-            continue;
-        }
-        if (n < 0) snprintf(s->media.trouble, sizeof s->media.trouble, "The input broke off: %s.", strerror(errno));
-        else snprintf(s->media.trouble, sizeof s->media.trouble, "The input has ended.");
-        intake_end(&s->intake);
-        close(s->fd);
-        s->fd = -1;
-    }
 }
 
 /* Says what a file is that holds no H.264 byte stream, so that its owner knows what to do. */
@@ -6361,6 +7623,28 @@ static int source_open_pipe(struct source *s, char *why, size_t cap) {
     return -1;
 }
 
+static int source_open_camera(struct source *s, const char *url, struct crypt *crypt, char *why, size_t cap) {
+    struct rtsp_url u;
+    s->kind = SOURCE_CAMERA;
+    s->media.kind = "rtsp";
+    if (!rtsp_read_url(text_of(url), &u)) { /* the address may hold a password: it is not repeated */
+        snprintf(why, cap, "a camera's address must look like rtsp://NAME:PASSWORD@HOST:PORT/PATH");
+        return -1;
+    }
+    if (u.tls || u.transport == RTSP_UDP) {
+        snprintf(why, cap, "this version takes cameras by rtsp:// over TCP only");
+        return -1;
+    }
+    s->buffer = malloc(BASE_AU);
+    s->wire = malloc(SOURCE_WIRE);
+    if (!s->buffer || !s->wire) {
+        snprintf(why, cap, "out of memory");
+        return -1;
+    }
+    camera_start(&s->camera, &u, &s->media, crypt, s->buffer, BASE_AU);
+    return 0;
+}
+
 static int source_open_test(struct source *s, const char *spec, char *why, size_t cap) {
     const char *wrong = NULL;
     s->kind = SOURCE_TEST;
@@ -6385,6 +7669,13 @@ static int source_open_test(struct source *s, const char *spec, char *why, size_
 static void source_close(struct source *s) {
     if (!s) return;
     if (s->fd >= 0) close(s->fd);
+    if (s->kind == SOURCE_CAMERA) {
+        if (s->camera.state == CAMERA_TALKING) dialog_teardown(&s->camera.dialog, 0);
+        source_flush(s, 0);
+    }
+    dial_close(&s->dial);
+    crypt_wipe(&s->camera, sizeof s->camera);
+    free(s->wire);
     free(s->split.buf);
     free(s->buffer);
     free(s->cells);
@@ -6395,12 +7686,12 @@ static void source_close(struct source *s) {
 }
 
 /* NULL and a sentence when it cannot be. text NULL: access units will be pushed. */
-static struct source *source_open(const char *text, double fps, size_t history, uint64_t *drops, char *why,
-                                  size_t cap) {
+static struct source *source_open(const char *text, double fps, size_t history, uint64_t *drops, struct crypt *crypt,
+                                  char *why, size_t cap) {
     struct source *s = calloc(1, sizeof *s);
     int rc = 0;
     if (s) {
-        s->fd = -1;
+        s->fd = s->dial.fd = -1;
         s->fps = fps;
         s->history = malloc(history);
         s->packets = malloc(MEDIA_SLOTS * sizeof *s->packets);
@@ -6414,13 +7705,15 @@ static struct source *source_open(const char *text, double fps, size_t history, 
     media_start(&s->media, s->history, history, s->packets, drops);
     if (text && !strncmp(text, "test:", 5)) rc = source_open_test(s, text + 5, why, cap);
     else if (text && !strcmp(text, "-")) rc = source_open_pipe(s, why, cap);
+    else if (text && (!strncmp(text, "rtsp:", 5) || !strncmp(text, "rtsps:", 6)))
+        rc = source_open_camera(s, text, crypt, why, cap);
     else if (text) rc = source_open_file(s, text, why, cap);
     if (!rc) return s;
     source_close(s);
     return NULL;
 }
 
-/* ==== 28 server =============================================================
+/* ==== 33 server =============================================================
  * The event loop, and TCP connections that carry HTTP. A connection is bounded in memory and time at every step; how
  * many there are is bounded too, the longest idle one gives way to a new one.
  * world; uses base, bytes, text, http, ws, media, viewer, signal, site, route, net, source
@@ -6834,7 +8127,7 @@ static int64_t server_tick(struct server *s, int64_t now) {
     int64_t next = BASE_NEVER;
     for (int i = 0; i < s->site.streams; i++) {
         struct source *source = s->source[i];
-        next = base_min(next, source_tick(source, now));
+        next = base_min(next, source_tick(source, viewer_count(l, &source->media) > 0, now));
         if (source->kind != SOURCE_PUSH || !source->media.want_key) continue;
         source->media.want_key = false;
         if (s->config.keyframe) s->config.keyframe(s->config.user_data, i);
@@ -6859,8 +8152,7 @@ static int server_watch(const struct server *s, struct pollfd *fds) {
     for (int i = 0; i < 5; i++) fds[n++] = (struct pollfd){fixed[i], POLLIN, 0};
     for (int i = 0; i < s->conns; i++)
         fds[n++] = (struct pollfd){s->conn[i].fd, (short)(s->conn[i].out ? POLLOUT : POLLIN), 0};
-    for (int i = 0; i < s->site.streams; i++)
-        if (s->source[i]->kind == SOURCE_PIPE) fds[n++] = (struct pollfd){s->source[i]->fd, POLLIN, 0};
+    for (int i = 0; i < s->site.streams; i++, n++) fds[n].fd = source_watch(s->source[i], &fds[n].events);
     return n;
 }
 
@@ -6870,8 +8162,8 @@ static void server_handle(struct server *s, const struct pollfd *fds, int n, int
         while (read(s->net.wake[0], sink, sizeof sink) > 0) continue;
     for (int i = 0; i < 2; i++)
         if (fds[1 + i].revents) server_udp(s, s->net.udp[i], now);
-    for (int i = 0, at = 5 + s->conns; i < s->site.streams && at < n; i++)
-        if (s->source[i]->kind == SOURCE_PIPE && fds[at++].revents) source_read_pipe(s->source[i], now);
+    for (int i = 0, at = 5 + s->conns; i < s->site.streams && at < n; i++, at++)
+        if (fds[at].fd >= 0 && fds[at].revents) source_ready(s->source[i], now);
     for (int i = s->conns - 1; i >= 0; i--) /* downwards: a dropped one is replaced by the last */
         if (!server_conn_tick(s, &s->conn[i], fds[5 + i].revents, now)) server_drop(s, &s->conn[i]);
     for (int i = 0; i < 2; i++)
@@ -6898,7 +8190,7 @@ static int64_t server_round(struct server *s, int64_t wait_us) {
     return base_max(0, next - now);
 }
 
-/* ==== 29 wcam ===============================================================
+/* ==== 34 wcam ===============================================================
  * The C API; webrtc_cam.h is its manual.
  * world; uses base, bytes, text, crypt, dtls, seal, media, intake, viewer, guard, site, net, source, server
  */
@@ -7098,7 +8390,7 @@ int wcam_add(wcam *w, const char *name, const char *source, double fps) {
         if (text_is(camera, reserved[i])) return wcam_fail(w, WCAM_EINVAL, "'%s' is a reserved name", reserved[i]);
     if (site_stream(site, camera, sub)) return wcam_fail(w, WCAM_EINVAL, "there are two cameras named '%s'", name);
     if (site->streams == BASE_STREAMS) return wcam_fail(w, WCAM_EFULL, "more than %d streams", BASE_STREAMS);
-    struct source *s = source_open(source, fps, w->history, site->drops, w->why, sizeof w->why);
+    struct source *s = source_open(source, fps, w->history, site->drops, &site->crypt, w->why, sizeof w->why);
     if (!s) return WCAM_ESYSTEM;
     s->media.on_demand = s->media.on_demand || (!source && w->server.config.keyframe);
     text_copy(s->media.name, sizeof s->media.name, camera);
@@ -7233,7 +8525,7 @@ const char *wcam_strerror(int error) {
     }
 }
 
-/* ==== 30 main ===============================================================
+/* ==== 35 main ===============================================================
  * The command line. Exit status: 0 stopped by a signal, 1 run-time failure, 2 bad usage.
  * world; uses base, text, guard, wcam
  */
@@ -7307,9 +8599,10 @@ static int main_bad(const char *format, ...) {
 static void main_help(void) {
     puts("usage: webrtc_cam [options] [NAME[/STREAM]=]SOURCE ...\n\n"
          "Shows H.264 cameras in browsers over WebRTC: start it and open the address it prints.\n"
-         "SOURCE is a path to an H.264 byte stream (Annex B), looped; - for one on standard input;\n"
-         "or test:[WxH][@FPS][,gop=N] for the built-in picture (default). @FILE reads further\n"
-         "arguments from a file, one per line, which keeps passwords out of ps.\n");
+         "SOURCE is an IP camera's address, rtsp://NAME:PASSWORD@HOST[:PORT]/PATH; a path to an H.264\n"
+         "byte stream (Annex B), looped; - for one on standard input; or test:[WxH][@FPS][,gop=N] for\n"
+         "the built-in picture (default). @FILE reads further arguments from a file, one per line,\n"
+         "which keeps passwords out of ps.\n");
     for (size_t i = 0; i < sizeof main_options / sizeof *main_options; i++) {
         const struct main_option *o = &main_options[i];
         char left[64];
@@ -7452,13 +8745,11 @@ static int main_add_source(wcam *w, char *arg, int number, double fps) {
     if (!*source) return main_bad("'%s=' names no source", name);
     if (name == made && left.n < strlen(arg) && !strncmp(arg + left.n + 1, "test:", 5))
         return main_bad("'%.*s' is not a camera name: up to 32 of A-Z a-z 0-9 _ -", (int)left.n, arg);
-    if (!strncmp(source, "rtsp://", 7) || !strncmp(source, "rtsps://", 8))
-        return main_bad("this version does not read rtsp:// yet: ffmpeg -i URL -c copy -f h264 - | webrtc_cam -");
     if (!strcmp(source, "-") && main_stdin++) return main_bad("standard input can be only one camera");
     int rc = wcam_add(w, name, source, fps);
     if (rc >= 0) return 0;
     main_bad("%s", wcam_why(w));
-    return rc == WCAM_EINVAL || !strncmp(source, "test:", 5) ? 2 : 1;
+    return rc == WCAM_EINVAL || !strncmp(source, "test:", 5) || !strncmp(source, "rtsp", 4) ? 2 : 1;
 }
 
 static void main_log(void *level, enum wcam_log_level at, const char *line) {
