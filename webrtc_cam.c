@@ -4976,6 +4976,7 @@ enum sender_limits {
     SENDER_TRIES = 3,       /* beginnings at an IDR whose first packets got lost */
     SENDER_RUNS = 128,      /* access units that can be repaired */
     SENDER_RESENT = 256,    /* memory of repairs, against storms of NACKs; and how many may wait */
+    SENDER_REPEATS = 16,    /* of one packet */
     SENDER_REPLAY = 60,     /* frames; for a longer replay we also ask the source for an IDR */
     SENDER_DELAY_MAX = 400, /* ms of playout delay that the browser may take; 0/0 would forbid it to smooth */
     SENDER_ANNOUNCE = 50    /* packets that carry a changed delay */
@@ -5023,6 +5024,8 @@ struct sender {
     int64_t rate, budget, paid, slowed; /* the pacer: bytes per refill, bytes to spend, since when, last step down */
     int64_t sped, pressed, ceiling;     /* last step up; when the pacer held a packet; the rate to stay below */
     uint32_t slow_seq;                  /* losses of packets before it led to the last step down */
+    uint32_t asked_for, lost_before;    /* first NACKs since the last receiver report; lost by the report before */
+    bool late;                          /* this network delivers late and out of order: a NACK says little of loss */
     struct {
         int64_t since, lost;
         uint32_t seq;
@@ -5038,7 +5041,7 @@ struct sender {
     unsigned run_count;
     struct sender_run run[SENDER_RUNS];
     struct {
-        uint16_t seq, known;
+        uint16_t seq, times;
         uint32_t at_ms;
     } resent[SENDER_RESENT];
 
@@ -5096,7 +5099,7 @@ static int64_t sender_rate(const struct sender *s) { return base_max(s->rate, (i
 static void sender_slow_down(struct sender *s, int64_t now) {
     int64_t sent = (int64_t)(uint32_t)(s->seq - s->window[1].seq), lost = s->window[0].lost + s->window[1].lost;
     s->lost_at = now;
-    if (now - s->slowed < SENDER_WINDOW || lost < SENDER_MANY || lost * 8 < sent) return;
+    if (s->late || now - s->slowed < SENDER_WINDOW || lost < SENDER_MANY || lost * 8 < sent) return;
     s->slowed = now;
     s->slow_seq = s->seq;
     s->window[0].lost = s->window[1].lost = 0;
@@ -5218,13 +5221,15 @@ static bool sender_begin_unit(struct sender *s, const struct media_packet *p, in
     return true;
 }
 
-/* Was this packet repaired a moment ago? Then the repair may still be on its way. */
+/* Was this packet repaired a moment ago? Then the repair may still be on its way. Or often enough: browsers ask ten times,
+ * who asks more asks for nothing. */
 static bool sender_repaired_lately(struct sender *s, uint16_t seq, int64_t now) {
     uint32_t now_ms = (uint32_t)(now / BASE_MS), wait = (uint32_t)base_max(10, s->rtt / 2 / BASE_MS);
     size_t at = seq % SENDER_RESENT;
-    if (s->resent[at].known && s->resent[at].seq == seq && now_ms - s->resent[at].at_ms < wait) return true;
+    bool again = s->resent[at].times && s->resent[at].seq == seq;
+    if (again && (now_ms - s->resent[at].at_ms < wait || s->resent[at].times == SENDER_REPEATS)) return true;
+    s->resent[at].times = again ? (uint16_t)(s->resent[at].times + 1) : 1;
     s->resent[at].seq = seq;
-    s->resent[at].known = 1;
     s->resent[at].at_ms = now_ms;
     return false;
 }
@@ -5240,7 +5245,7 @@ static void sender_repair(struct sender *s, uint16_t seq, int64_t now) {
     const struct sender_run *run = &s->run[(s->run_count - back) % SENDER_RUNS];
     uint64_t index = run->index + (whole - run->first);
     if (index < s->media->oldest || index >= s->media->head) return;
-    bool fresh = !s->resent[seq % SENDER_RESENT].known || s->resent[seq % SENDER_RESENT].seq != seq;
+    bool fresh = !s->resent[seq % SENDER_RESENT].times || s->resent[seq % SENDER_RESENT].seq != seq;
     if (sender_repaired_lately(s, seq, now)) return;
     const struct media_packet *p = media_at(s->media, index);
     struct rtp_packet h = sender_header(s, p, whole, run->timestamp, now);
@@ -5248,6 +5253,7 @@ static void sender_repair(struct sender *s, uint16_t seq, int64_t now) {
     if (s->rtx_pt) h.pt = s->rtx_pt, h.ssrc = s->rtx_ssrc, h.seq = s->rtx_seq++;
     sender_emit(s, p, &h, base_span(osn, s->rtx_pt ? sizeof osn : 0));
     s->repaired++;
+    s->asked_for += fresh;
     if ((int32_t)(whole - s->slow_seq) >= 0 && fresh) s->window[0].lost++;
 }
 
@@ -5332,8 +5338,23 @@ static void sender_adapt(struct sender *s, int64_t now) {
     s->delay_min = want;
 }
 
+/* What was NACKed and is not among the lost came late. Then the pace was lowered for nothing. Repairs by RTX do not count
+ * as received (RFC 4588 6.3 keeps the streams' reports apart), packets sent again as they were do. */
+static void sender_judge_loss(struct sender *s, uint32_t lost, int64_t now) {
+    bool enough = s->rtx_pt && s->asked_for >= SENDER_MANY,
+         late = (int32_t)(lost - s->lost_before) * 4 < (int32_t)s->asked_for;
+    if (enough && late && !s->late) {
+        s->rate = base_max(s->rate, SENDER_BURST);
+        s->slowed = now - SENDER_MEMORY;
+    }
+    if (enough) s->late = late;
+    s->asked_for = 0;
+    s->lost_before = lost;
+}
+
 static void sender_take_report(struct sender *s, const struct rtcp_report *r, int64_t now, int64_t wall) {
     if (r->ssrc != s->ssrc) return;
+    sender_judge_loss(s, (uint32_t)r->lost_total, now);
     s->lost = r->lost_total > 0 ? (uint32_t)r->lost_total : 0;
     s->jitter = r->jitter;
     /* RFC 3550 6.4.1: round trip = arrival - last SR - delay since it, in 1/65536 s */
