@@ -72,6 +72,9 @@
 #if !defined(_POSIX_C_SOURCE) && defined(WCAM_NO_LINUX)
 #define _POSIX_C_SOURCE 200809L
 #endif
+#if defined(WCAM_MINIMAL) /* the core alone */
+#define WCAM_NO_PATTERN
+#endif
 #include "webrtc_cam.h"
 
 #include <assert.h>
@@ -2298,26 +2301,43 @@ static struct span h264_split_next(struct h264_split *s, bool end) {
 }
 
 /* ==== 11 pattern ============================================================
- * The built-in test pattern: a picture of flat 16x16 cells, and the small
- * H.264 encoder (ITU-T H.264, Constrained Baseline) that codes one cell as
- * one macroblock.  Clause numbers below are those of the standard.
+ * The built-in test picture of flat 16x16 cells, and the small H.264 encoder (ITU-T H.264, Constrained Baseline) that
+ * codes one cell as one macroblock. Clause numbers below are those of the standard.
  *
- * The picture, top to bottom: the time blocks; 75 % colour bars, with the
- * person's clock on a dark plate in their middle; a block that sweeps to and
- * fro; and a tick whose column is the frame number modulo the columns.  A
- * picture too small for all keeps the blocks first, then the clock.
+ * The picture, top to bottom: the time blocks; 75 % colour bars, with the person's clock on a dark plate in their middle;
+ * a block that sweeps to and fro; and a tick whose column is the frame number modulo the columns. A picture too small for
+ * all keeps the blocks first, then the clock.
  *
- * Reading the time blocks: of the whole cells only, cols = min(width/16, 32)
- * and block i is the cell at column i % cols, row i / cols.  Its luma is 235
- * for 1 and 16 for 0; compare the cell's centre with 128.
+ * Reading the time blocks: of the whole cells only, cols = min(width/16, 32) and block i is the cell at column i % cols,
+ * row i / cols. Its luma is 235 for 1 and 16 for 0; compare the cell's centre with 128.
  *     block 0, 1     guard: 1, 0
  *     block 2..25    stamp: unix time in ms modulo 2^24, first bit highest
  *     block 26..31   check: sum of the stamp's three bytes, modulo 61
  * A picture of fewer than 32 whole cells has no blocks.
+ * Beyond the core: -DWCAM_NO_PATTERN leaves it out, 430 lines and 5 KB.
  * pure; uses base, bytes
  */
+#if defined(WCAM_NO_PATTERN)
+struct pattern {
+    unsigned fps;
+};
 
-enum { PATTERN_BLOCKS = 32, PATTERN_FRAME_NUM_BITS = 8 };
+static int pattern_spec(const char *spec, struct pattern *p, const char **why) {
+    (void)spec, (void)p;
+    *why = "this program was built without the test picture: name another source";
+    return -1;
+}
+
+static size_t pattern_cells(const struct pattern *p) { return (void)p, 0; }
+
+static void pattern_start(struct pattern *p, uint8_t *cells) { (void)p, (void)cells; }
+
+static bool pattern_frame(struct pattern *p, bool want_idr, uint32_t ms_of_day, uint32_t stamp_ms, struct wr *out) {
+    (void)p, (void)want_idr, (void)ms_of_day, (void)stamp_ms, (void)out;
+    return false;
+}
+#else
+enum pattern_limits { PATTERN_BLOCKS = 32, PATTERN_FRAME_NUM_BITS = 8 };
 
 /* Colours 0..7 are the bars, left to right; the order is that of pattern_palette. */
 enum pattern_colour { PATTERN_BLACK = 7, PATTERN_WHITE, PATTERN_DARK, PATTERN_TRACK, PATTERN_ORANGE, PATTERN_MID };
@@ -2728,6 +2748,7 @@ static bool pattern_frame(struct pattern *p, bool want_idr, uint32_t ms_of_day, 
     p->need_idr = out->bad;
     return !out->bad;
 }
+#endif
 /* ==== 12 rtp ================================================================
  * RTP packets (RFC 3550) with one-byte header extensions (RFC 8285), and H.264 payloads (RFC 6184).
  *
