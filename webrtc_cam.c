@@ -7226,18 +7226,30 @@ static void net_send(void *to, const struct path *path, const uint8_t *p, size_t
 }
 
 /* ==== 31 dial ===============================================================
- * A TCP connection to a camera: its name is looked up beside the event loop, its addresses are tried in turn.
- * world; uses text, net
+ * A connection to a camera, TCP or TLS: its name is looked up beside the event loop, its addresses are tried in turn.
+ * world; uses text, crypt, net
  */
 enum dial_limits { DIAL_ADDRS = 8, DIAL_HOST = 128 };
-enum dial_state { DIAL_CLOSED, DIAL_NAMING, DIAL_CONNECTING, DIAL_OPEN };
+enum dial_state { DIAL_CLOSED, DIAL_NAMING, DIAL_CONNECTING, DIAL_SECURING, DIAL_OPEN };
+
+/* TLS, when the camera is addressed by rtsps. */
+struct dial_tls {
+    mbedtls_ssl_context ssl;
+    mbedtls_ssl_config conf;
+    mbedtls_x509_crt roots;
+    bool writes; /* it waits for the socket to take bytes */
+};
 
 struct dial {
     enum dial_state state;
     int fd; /* to wait for; -1 when CLOSED */
     struct wcam_addr addr[DIAL_ADDRS], local;
     int count, at;
-    char why[128]; /* a sentence when it failed */
+    char host[DIAL_HOST];
+    struct dial_tls *tls;  /* NULL: plain TCP */
+    bool secure, trusting; /* secure: TLS is to be used; trusting: with any certificate */
+    struct crypt *crypt;
+    char why[160]; /* a sentence when it failed */
 };
 
 struct dial_question {
@@ -7247,6 +7259,14 @@ struct dial_question {
 };
 
 static void dial_close(struct dial *d) {
+    if (d->tls) {
+        if (d->state == DIAL_OPEN) mbedtls_ssl_close_notify(&d->tls->ssl);
+        mbedtls_ssl_free(&d->tls->ssl);
+        mbedtls_ssl_config_free(&d->tls->conf);
+        mbedtls_x509_crt_free(&d->tls->roots);
+        free(d->tls);
+        d->tls = NULL;
+    }
     if (d->fd >= 0) close(d->fd);
     d->fd = -1;
     d->state = DIAL_CLOSED;
@@ -7323,6 +7343,7 @@ static bool dial_connect(struct dial *d) {
 static bool dial_start(struct dial *d, const char *host, uint16_t port) {
     dial_close(d);
     d->at = d->count = 0;
+    text_copy(d->host, sizeof d->host, text_of(host));
     if (text_ip(text_of(host), &d->addr[0])) {
         d->addr[0].port = port;
         d->count = 1;
@@ -7340,23 +7361,115 @@ static bool dial_named(struct dial *d) {
     return dial_connect(d);
 }
 
+static int dial_tls_send(void *to, const unsigned char *p, size_t n) {
+    struct dial *d = to;
+    ssize_t sent = send(d->fd, p, n, MSG_NOSIGNAL);
+    if (sent >= 0) return (int)sent;
+    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? MBEDTLS_ERR_SSL_WANT_WRITE
+                                                                     : MBEDTLS_ERR_SSL_CONN_EOF;
+}
+
+static int dial_tls_receive(void *from, unsigned char *p, size_t n) {
+    struct dial *d = from;
+    ssize_t got = recv(d->fd, p, n, 0);
+    if (got >= 0) return (int)got;
+    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? MBEDTLS_ERR_SSL_WANT_READ
+                                                                     : MBEDTLS_ERR_SSL_CONN_EOF;
+}
+
+/* The certificates that this machine trusts, wherever its system keeps them. */
+static void dial_load_roots(mbedtls_x509_crt *roots) {
+    static const char *const files[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
+                                        "/etc/ssl/cert.pem", "/etc/ssl/ca-bundle.pem"};
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (mbedtls_x509_crt_parse_file(roots, files[i]) >= 0) return;
+}
+
+static bool dial_secure(struct dial *d) {
+    struct dial_tls *t = d->tls = calloc(1, sizeof *t);
+    if (!t) return false;
+    mbedtls_ssl_init(&t->ssl);
+    mbedtls_ssl_config_init(&t->conf);
+    mbedtls_x509_crt_init(&t->roots);
+    if (!d->trusting) dial_load_roots(&t->roots);
+    if (mbedtls_ssl_config_defaults(&t->conf, MBEDTLS_SSL_IS_CLIENT, MBEDTLS_SSL_TRANSPORT_STREAM,
+                                    MBEDTLS_SSL_PRESET_DEFAULT))
+        return false;
+    mbedtls_ssl_conf_max_version(&t->conf, MBEDTLS_SSL_MAJOR_VERSION_3, MBEDTLS_SSL_MINOR_VERSION_3);
+    mbedtls_ssl_conf_rng(&t->conf, mbedtls_ctr_drbg_random, &d->crypt->drbg);
+    mbedtls_ssl_conf_ca_chain(&t->conf, &t->roots, NULL);
+    mbedtls_ssl_conf_authmode(&t->conf, d->trusting ? MBEDTLS_SSL_VERIFY_NONE : MBEDTLS_SSL_VERIFY_REQUIRED);
+    if (mbedtls_ssl_setup(&t->ssl, &t->conf) || mbedtls_ssl_set_hostname(&t->ssl, d->host)) return false;
+    mbedtls_ssl_set_bio(&t->ssl, d, dial_tls_send, dial_tls_receive, NULL);
+    return true;
+}
+
+/* 1: the connection stands, 0: not yet, -1: failed, d->why. */
+static int dial_shake(struct dial *d) {
+    int rc = mbedtls_ssl_handshake(&d->tls->ssl);
+    d->tls->writes = rc == MBEDTLS_ERR_SSL_WANT_WRITE;
+    if (rc == MBEDTLS_ERR_SSL_WANT_WRITE || rc == MBEDTLS_ERR_SSL_WANT_READ) return 0;
+    if (!rc) return d->state = DIAL_OPEN, 1;
+    if (rc == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED)
+        snprintf(
+            d->why, sizeof d->why,
+            "The camera's certificate is not one that this machine trusts: --insecure-rtsp takes it all the same.");
+    else snprintf(d->why, sizeof d->why, "The camera's TLS handshake failed (-0x%04x).", (unsigned)-rc);
+    dial_close(d);
+    return -1;
+}
+
+static int dial_connected(struct dial *d) {
+    struct sockaddr_storage s;
+    socklen_t n = sizeof s;
+    if (!getsockname(d->fd, (struct sockaddr *)&s, &n)) d->local = net_from_os((struct sockaddr *)&s);
+    d->state = d->secure ? DIAL_SECURING : DIAL_OPEN;
+    if (!d->secure) return 1;
+    if (dial_secure(d)) return dial_shake(d);
+    snprintf(d->why, sizeof d->why, "TLS to the camera cannot be set up.");
+    dial_close(d);
+    return -1;
+}
+
 /* The descriptor is ready. 1: the connection stands, 0: not yet, -1: failed, d->why. */
 static int dial_ready(struct dial *d) {
-    struct sockaddr_storage s;
     int error = 0;
     socklen_t n = sizeof error;
     if (d->state == DIAL_NAMING) return dial_named(d) ? 0 : -1;
+    if (d->state == DIAL_SECURING) return dial_shake(d);
     if (getsockopt(d->fd, SOL_SOCKET, SO_ERROR, &error, &n)) error = errno;
-    if (!error) {
-        n = sizeof s;
-        if (!getsockname(d->fd, (struct sockaddr *)&s, &n)) d->local = net_from_os((struct sockaddr *)&s);
-        d->state = DIAL_OPEN;
-        return 1;
-    }
+    if (!error) return dial_connected(d);
     snprintf(d->why, sizeof d->why, "The camera cannot be reached: %s.", strerror(error));
     dial_close(d);
     d->at++;
     return dial_connect(d) ? 0 : -1;
+}
+
+/* Bytes read, 0: none now, -1: it is over. */
+static int dial_read(struct dial *d, uint8_t *p, size_t cap) {
+    if (!d->tls) {
+        ssize_t n = recv(d->fd, p, cap, 0);
+        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return 0;
+        return n > 0 ? (int)n : -1;
+    }
+    int n = mbedtls_ssl_read(&d->tls->ssl, p, cap);
+    return n > 0 ? n : n == MBEDTLS_ERR_SSL_WANT_READ || n == MBEDTLS_ERR_SSL_WANT_WRITE ? 0 : -1;
+}
+
+/* Bytes written, 0: none now, -1: it is over. */
+static int dial_write(struct dial *d, const uint8_t *p, size_t n) {
+    if (d->tls) {
+        int rc = mbedtls_ssl_write(&d->tls->ssl, p, n);
+        return rc >= 0 ? rc : rc == MBEDTLS_ERR_SSL_WANT_READ || rc == MBEDTLS_ERR_SSL_WANT_WRITE ? 0 : -1;
+    }
+    ssize_t sent = send(d->fd, p, n, MSG_NOSIGNAL);
+    if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return 0;
+    return (int)sent;
+}
+
+/* Are decrypted bytes waiting, of which poll knows nothing? */
+static bool dial_pending(const struct dial *d) {
+    return d->state == DIAL_OPEN && d->tls && mbedtls_ssl_check_pending(&d->tls->ssl);
 }
 
 /* ==== 32 source =============================================================
@@ -7403,6 +7516,15 @@ struct source {
 
     int64_t push_offset, push_last; /* pushed: server time minus pts */
     bool pushed;
+};
+
+/* How a source is opened. */
+struct source_terms {
+    double fps;     /* of a file; 0: what it says */
+    size_t history; /* bytes */
+    uint64_t *drops;
+    struct crypt *crypt;
+    bool insecure, keep_warm; /* of cameras: take any certificate; stay connected without viewers */
 };
 
 /* The time from one access unit to the next. A field that came alone is half a frame. */
@@ -7507,9 +7629,8 @@ static void source_read_pipe(struct source *s, int64_t now) {
 static void source_flush(struct source *s, int64_t now) {
     struct dialog *d = &s->camera.dialog;
     if (s->dial.state != DIAL_OPEN || !d->out_n) return;
-    ssize_t n = send(s->dial.fd, d->out, d->out_n, MSG_NOSIGNAL);
-    if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR)
-        camera_failed(&s->camera, "The camera broke the connection off.", now);
+    int n = dial_write(&s->dial, d->out, d->out_n);
+    if (n < 0) camera_failed(&s->camera, "The camera broke the connection off.", now);
     if (n <= 0) return;
     memmove(d->out, d->out + n, d->out_n - (size_t)n);
     d->out_n -= (size_t)n;
@@ -7526,10 +7647,10 @@ static void source_settle(struct source *s, int64_t now) {
 }
 
 static void source_read_camera(struct source *s, int64_t now) {
-    for (int i = 0; i < SOURCE_READS && s->camera.state == CAMERA_TALKING; i++) {
-        ssize_t n = recv(s->dial.fd, s->wire + s->wire_n, SOURCE_WIRE - s->wire_n, 0);
-        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
-        if (n <= 0) {
+    for (int i = 0; (i < SOURCE_READS || dial_pending(&s->dial)) && s->camera.state == CAMERA_TALKING; i++) {
+        int n = dial_read(&s->dial, s->wire + s->wire_n, SOURCE_WIRE - s->wire_n);
+        if (!n) return;
+        if (n < 0) {
             camera_failed(&s->camera, "The camera broke the connection off.", now);
             return;
         }
@@ -7571,7 +7692,8 @@ static int source_watch(const struct source *s, short *events) {
     *events = POLLIN;
     if (s->kind == SOURCE_PIPE) return s->fd;
     if (s->kind != SOURCE_CAMERA) return -1;
-    if (s->dial.state == DIAL_CONNECTING) *events = POLLOUT;
+    bool writes = s->dial.state == DIAL_CONNECTING || (s->dial.state == DIAL_SECURING && s->dial.tls->writes);
+    if (writes) *events = POLLOUT;
     else if (s->dial.state == DIAL_OPEN && s->camera.dialog.out_n) *events = POLLIN | POLLOUT;
     return s->dial.fd;
 }
@@ -7665,7 +7787,8 @@ static int source_open_pipe(struct source *s, char *why, size_t cap) {
     return -1;
 }
 
-static int source_open_camera(struct source *s, const char *url, struct crypt *crypt, char *why, size_t cap) {
+static int source_open_camera(struct source *s, const char *url, const struct source_terms *terms, char *why,
+                              size_t cap) {
     struct rtsp_url u;
     s->kind = SOURCE_CAMERA;
     s->media.kind = "rtsp";
@@ -7673,17 +7796,21 @@ static int source_open_camera(struct source *s, const char *url, struct crypt *c
         snprintf(why, cap, "a camera's address must look like rtsp://NAME:PASSWORD@HOST:PORT/PATH");
         return -1;
     }
-    if (u.tls || u.transport == RTSP_UDP) {
-        snprintf(why, cap, "this version takes cameras by rtsp:// over TCP only");
+    if (u.transport == RTSP_UDP) {
+        snprintf(why, cap, "this version takes the media of cameras over TCP only");
         return -1;
     }
+    s->dial.secure = u.tls;
+    s->dial.trusting = terms->insecure;
+    s->dial.crypt = terms->crypt;
     s->buffer = malloc(BASE_AU);
     s->wire = malloc(SOURCE_WIRE);
     if (!s->buffer || !s->wire) {
         snprintf(why, cap, "out of memory");
         return -1;
     }
-    camera_start(&s->camera, &u, &s->media, crypt, s->buffer, BASE_AU);
+    camera_start(&s->camera, &u, &s->media, terms->crypt, s->buffer, BASE_AU);
+    s->camera.keep_warm = terms->keep_warm;
     return 0;
 }
 
@@ -7728,14 +7855,13 @@ static void source_close(struct source *s) {
 }
 
 /* NULL and a sentence when it cannot be. text NULL: access units will be pushed. */
-static struct source *source_open(const char *text, double fps, size_t history, uint64_t *drops, struct crypt *crypt,
-                                  char *why, size_t cap) {
+static struct source *source_open(const char *text, const struct source_terms *terms, char *why, size_t cap) {
     struct source *s = calloc(1, sizeof *s);
     int rc = 0;
     if (s) {
         s->fd = s->dial.fd = -1;
-        s->fps = fps;
-        s->history = malloc(history);
+        s->fps = terms->fps;
+        s->history = malloc(terms->history);
         s->packets = malloc(MEDIA_SLOTS * sizeof *s->packets);
     }
     if (!s || !s->history || !s->packets) {
@@ -7744,11 +7870,11 @@ static struct source *source_open(const char *text, double fps, size_t history, 
         return NULL;
     }
     s->media.kind = "push";
-    media_start(&s->media, s->history, history, s->packets, drops);
+    media_start(&s->media, s->history, terms->history, s->packets, terms->drops);
     if (text && !strncmp(text, "test:", 5)) rc = source_open_test(s, text + 5, why, cap);
     else if (text && !strcmp(text, "-")) rc = source_open_pipe(s, why, cap);
     else if (text && (!strncmp(text, "rtsp:", 5) || !strncmp(text, "rtsps:", 6)))
-        rc = source_open_camera(s, text, crypt, why, cap);
+        rc = source_open_camera(s, text, terms, why, cap);
     else if (text) rc = source_open_file(s, text, why, cap);
     if (!rc) return s;
     source_close(s);
@@ -8432,7 +8558,9 @@ int wcam_add(wcam *w, const char *name, const char *source, double fps) {
         if (text_is(camera, reserved[i])) return wcam_fail(w, WCAM_EINVAL, "'%s' is a reserved name", reserved[i]);
     if (site_stream(site, camera, sub)) return wcam_fail(w, WCAM_EINVAL, "there are two cameras named '%s'", name);
     if (site->streams == BASE_STREAMS) return wcam_fail(w, WCAM_EFULL, "more than %d streams", BASE_STREAMS);
-    struct source *s = source_open(source, fps, w->history, site->drops, &site->crypt, w->why, sizeof w->why);
+    const struct wcam_config *c = &w->server.config;
+    struct source_terms terms = {fps, w->history, site->drops, &site->crypt, c->insecure_rtsp != 0, c->keep_warm != 0};
+    struct source *s = source_open(source, &terms, w->why, sizeof w->why);
     if (!s) return WCAM_ESYSTEM;
     s->media.on_demand = s->media.on_demand || (!source && w->server.config.keyframe);
     text_copy(s->media.name, sizeof s->media.name, camera);
@@ -8582,6 +8710,8 @@ enum main_id {
     MAIN_CORS,
     MAIN_PUBLIC_IP,
     MAIN_MAX_VIEWERS,
+    MAIN_KEEP_WARM,
+    MAIN_INSECURE,
     MAIN_FPS,
     MAIN_LOG,
     MAIN_VERSION,
@@ -8600,6 +8730,8 @@ static const struct main_option {
     {MAIN_CORS, "", "--cors", "ORIGIN", "another page's origin that may use this server, or *; repeatable"},
     {MAIN_PUBLIC_IP, "", "--public-ip", "ADDR", "this server's address in front of a NAT; repeatable"},
     {MAIN_MAX_VIEWERS, "", "--max-viewers", "N", "viewers at once (64)"},
+    {MAIN_KEEP_WARM, "", "--keep-warm", NULL, "stay connected to cameras while nobody watches"},
+    {MAIN_INSECURE, "", "--insecure-rtsp", NULL, "take any certificate of an rtsps:// camera"},
     {MAIN_FPS, "", "--fps", "N", "frames per second of files, in place of what they say"},
     {MAIN_LOG, "", "--log", "LEVEL", "error, info or debug (info)"},
     {MAIN_VERSION, "", "--version", NULL, "print the version"},
@@ -8727,6 +8859,8 @@ static int main_option(struct main_args *a, const struct main_option *o, char *v
     case MAIN_USER: a->config.user = main_secret(a->user, value); return 0;
     case MAIN_TOKEN: a->config.token = main_secret(a->token, value); return 0;
     case MAIN_OPEN: a->config.open = 1; return 0;
+    case MAIN_KEEP_WARM: a->config.keep_warm = 1; return 0;
+    case MAIN_INSECURE: a->config.insecure_rtsp = 1; return 0;
     case MAIN_HOST: return main_add(a->hosts, value, o->name);
     case MAIN_CORS: return main_add(a->origins, value, o->name);
     case MAIN_PUBLIC_IP: return main_add(a->public_ips, value, o->name);

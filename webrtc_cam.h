@@ -69,7 +69,9 @@ struct wcam_config {
     const char *const *public_ips; /* further addresses by which browsers reach this server: in front of a NAT */
     int max_viewers;               /* 0: 64; at most 4096 */
     size_t history;  /* bytes of packets kept per stream, 0: 8 MiB, at least 64 KiB; holds a GOP to join */
-    void *user_data; /* for the callbacks */
+    int keep_warm;     /* 1: stay connected to RTSP cameras while nobody watches; 0: call them on demand */
+    int insecure_rtsp; /* 1: take any certificate of an rtsps:// camera */
+    void *user_data;   /* for the callbacks */
     /* One line without newline; never a secret. NULL: silent. */
     void (*log)(void *user_data, enum wcam_log_level level, const char *line);
     /* A viewer of a pushed stream needs an IDR: encode one soon. At most once a second and stream. NULL: no matter. */
