@@ -2895,7 +2895,13 @@ static bool rtp_read(struct span s, struct rtp_in *p) {
  * packet is dropped whole.
  * pure; uses base, bytes, rtp
  */
-enum depay_limits { DEPAY_LIES = 3, DEPAY_STRANGE = 64 /* packets behind: not late, but a new beginning */ };
+enum depay_limits {
+    DEPAY_LIES = 3,
+    DEPAY_STRANGE = 64, /* packets behind: not late, but a new beginning */
+    DEPAY_WINDOW = 32,  /* packets that may wait for one before them */
+    DEPAY_PACKET = 2048
+};
+#define DEPAY_WAIT (40 * BASE_MS) /* for a packet that may be lost */
 
 struct depay {
     uint8_t *unit; /* the caller's */
@@ -2995,6 +3001,48 @@ static bool depay_input(struct depay *d, const struct rtp_in *p) {
     return d->ended;
 }
 
+/* What came by UDP, back in its order: a packet that is early waits for those before it, but not for long. */
+struct depay_window {
+    bool started;
+    uint16_t next;
+    int held;
+    int64_t since; /* when the wait for next began */
+    struct {
+        uint16_t n; /* 0: empty */
+        uint8_t bytes[DEPAY_PACKET];
+    } slot[DEPAY_WINDOW];
+};
+
+/* Stores a packet. false: no room, depay_next with force makes some. */
+static bool depay_store(struct depay_window *w, const struct rtp_in *p, struct span packet, int64_t now) {
+    int16_t ahead = (int16_t)(p->seq - w->next);
+    bool strange = !w->started || ahead <= -DEPAY_STRANGE;
+    if (packet.n > DEPAY_PACKET || (!strange && ahead < 0)) return true; /* too large, or too late */
+    if ((strange || ahead >= DEPAY_WINDOW) && w->held) return false;
+    if (strange || ahead >= DEPAY_WINDOW) w->next = p->seq;
+    w->started = true;
+    if (!w->held) w->since = now;
+    w->held += !w->slot[p->seq % DEPAY_WINDOW].n;
+    w->slot[p->seq % DEPAY_WINDOW].n = (uint16_t)packet.n;
+    memcpy(w->slot[p->seq % DEPAY_WINDOW].bytes, packet.p, packet.n);
+    return true;
+}
+
+/* The next packet whose turn it is; it lives until the next depay_store. */
+static bool depay_next(struct depay_window *w, bool force, int64_t now, struct span *packet) {
+    if (!w->held) return false;
+    force = force || now - w->since >= DEPAY_WAIT;
+    while (force && !w->slot[w->next % DEPAY_WINDOW].n) w->next++;
+    size_t at = w->next % DEPAY_WINDOW;
+    if (!w->slot[at].n) return false;
+    *packet = base_span(w->slot[at].bytes, w->slot[at].n);
+    w->slot[at].n = 0;
+    w->held--;
+    w->next++;
+    w->since = now;
+    return true;
+}
+
 /* ==== 14 rtcp ===============================================================
  * RTCP (RFC 3550 6), feedback (RFC 4585), FIR (RFC 5104), REMB: compound or reduced-size (RFC 5506) in, SR + SDES and
  * BYE out.
@@ -3089,6 +3137,21 @@ static bool rtcp_nack(const struct rtcp_packet *p, uint32_t ssrc, int i, uint16_
     *seq = bytes_r16(&r);
     *mask = bytes_r16(&r);
     return !r.bad;
+}
+
+/* A receiver report with one block (RFC 3550 6.4.2); ssrc: ours. */
+static void rtcp_put_rr(struct wr *w, uint32_t ssrc, const struct rtcp_report *r) {
+    bytes_w8(w, 0x81);
+    bytes_w8(w, RTCP_RR);
+    bytes_w16(w, 1 + RTCP_BLOCK / 4);
+    bytes_w32(w, ssrc);
+    bytes_w32(w, r->ssrc);
+    bytes_w8(w, r->lost);
+    bytes_w24(w, (uint32_t)r->lost_total & 0xffffff);
+    bytes_w32(w, r->highest);
+    bytes_w32(w, r->jitter);
+    bytes_w32(w, r->last_sr);
+    bytes_w32(w, r->delay);
 }
 
 /* REMB: media 0, "REMB", number of SSRCs, 6 bits exponent, 18 bits mantissa. Bits per second, 0 when it is none. */
@@ -4025,7 +4088,7 @@ struct dialog {
     char cnonce[24], base[RTSP_URL], control[RTSP_URL], session[RTSP_WORD];
     struct dialog_track video, audio;
     bool want_audio, udp;
-    uint16_t client_port;            /* by UDP: of video; audio's is two higher */
+    uint16_t client_port[2];         /* by UDP: for video, for audio; RTCP's is one higher */
     bool has_get_parameter, keeping; /* keeping: the request under way is a sign of life */
     bool tried;                      /* the request was repeated with credentials */
     unsigned cseq;
@@ -4060,8 +4123,8 @@ static void dialog_setup(struct dialog *d, struct dialog_track *t, bool audio, i
     char extra[160];
     unsigned n = audio ? 2 : 0;
     if (d->udp)
-        snprintf(extra, sizeof extra, "Transport: RTP/AVP;unicast;client_port=%u-%u\r\n", d->client_port + n,
-                 d->client_port + n + 1);
+        snprintf(extra, sizeof extra, "Transport: RTP/AVP;unicast;client_port=%u-%u\r\n", d->client_port[audio],
+                 d->client_port[audio] + 1u);
     else snprintf(extra, sizeof extra, "Transport: RTP/AVP/TCP;unicast;interleaved=%u-%u\r\n", n, n + 1);
     t->channel = (int)n;
     dialog_request(d, "SETUP", t->control, extra, now);
@@ -4089,14 +4152,14 @@ static void dialog_go(struct dialog *d, enum dialog_state state, int64_t now) {
     dialog_ask(d, now);
 }
 
-/* The connection stands. client_port 0: media come over it; else by UDP to that port and the ones behind it. */
-static void dialog_start(struct dialog *d, const struct rtsp_url *url, bool want_audio, uint16_t client_port,
+/* The connection stands. client_port NULL: media come over it; else by UDP to these. */
+static void dialog_start(struct dialog *d, const struct rtsp_url *url, bool want_audio, const uint16_t *client_port,
                          struct crypt *c, int64_t now) {
     memset(d, 0, sizeof *d);
     d->url = *url;
     d->want_audio = want_audio;
-    d->client_port = client_port;
-    d->udp = client_port != 0;
+    d->udp = client_port != NULL;
+    for (int i = 0; i < 2 && client_port; i++) d->client_port[i] = client_port[i];
     d->video.channel = d->audio.channel = -1;
     d->alive = DIALOG_ALIVE;
     crypt_name(c, 12, d->cnonce, sizeof d->cnonce);
@@ -4792,7 +4855,7 @@ static int64_t intake_tick(struct intake *in, int64_t now) {
  *    ^                            |                      |
  *    '---nobody watches-- RESTING <------failed----------'    RESTING lasts longer with every failure
  *
- * pure; uses base, text, crypt, h264, rtp, depay, rtsp, dialog, media
+ * pure; uses base, bytes, text, crypt, h264, rtp, depay, rtcp, rtsp, dialog, media
  */
 #define CAMERA_LINGER   (10 * BASE_S) /* after the last viewer */
 #define CAMERA_SILENCE  (10 * BASE_S) /* without a packet the camera counts as gone */
@@ -4800,6 +4863,7 @@ static int64_t intake_tick(struct intake *in, int64_t now) {
 #define CAMERA_REST     (1 * BASE_S)  /* after the first failure; doubled up to CAMERA_REST_MAX */
 #define CAMERA_REST_MAX (10 * BASE_S)
 #define CAMERA_BARRED   (60 * BASE_S) /* after a wrong password: cameras lock out who tries again and again */
+#define CAMERA_REPORT   (5 * BASE_S)
 #define CAMERA_ASLEEP   "The camera is called when somebody watches."
 #define CAMERA_LATE     (2 * BASE_S) /* between what the timestamps say and the arrival: more is a jump */
 
@@ -4816,6 +4880,12 @@ struct camera {
     bool keep_warm, udp;
     int moves;                           /* redirects followed */
     int64_t since, watched, heard, rest; /* since: in this state */
+    struct depay_window *window;         /* the caller's, for UDP; NULL: TCP keeps the order */
+    int64_t reported;
+    uint32_t ssrc, ssrc_sent, last_sr, cycles; /* the camera's, ours; of its last sender report */
+    int64_t sr_at;
+    uint16_t highest;
+    uint64_t missing; /* told by the last receiver report */
     bool clocked;
     uint32_t timestamp;          /* of the last access unit */
     int64_t ticks, offset, last; /* unwrapped; server time minus the camera's; the last time given */
@@ -4838,11 +4908,17 @@ static void camera_set(struct camera *c, enum camera_state state, int64_t now) {
     c->since = now;
 }
 
-/* The connection stands. */
-static void camera_connected(struct camera *c, uint16_t client_port, int64_t now) {
+/* The connection stands. client_port and window: NULL, or media come by UDP to these ports. */
+static void camera_connected(struct camera *c, const uint16_t *client_port, struct depay_window *window, int64_t now) {
     camera_set(c, CAMERA_TALKING, now);
     c->heard = now;
     c->clocked = false;
+    c->window = window;
+    if (window) memset(window, 0, sizeof *window);
+    c->reported = 0;
+    c->missing = 0;
+    c->last_sr = c->cycles = 0;
+    c->ssrc_sent = crypt_random32(c->crypt);
     depay_start(&c->depay, c->depay.unit, c->depay.cap);
     dialog_start(&c->dialog, &c->url, false, client_port, c->crypt, now);
     media_trouble(c->media, "The camera answered; waiting for its picture.");
@@ -4920,8 +4996,54 @@ static void camera_video(struct camera *c, struct span packet, int64_t now) {
     }
     if (p.pt != c->dialog.video.pt) return;
     c->heard = now;
+    c->ssrc = p.ssrc;
+    if (c->depay.started && p.seq < 0x4000 && c->highest > 0xc000) c->cycles += 0x10000;
+    c->highest = p.seq;
     if (depay_over(&c->depay, &p)) camera_unit(c, now);
     if (depay_input(&c->depay, &p)) camera_unit(c, now);
+}
+
+/* By UDP: in order again. */
+static void camera_datagram(struct camera *c, struct span packet, int64_t now) {
+    struct rtp_in p;
+    struct span next;
+    if (!rtp_read(packet, &p)) {
+        c->media->drops[DROP_RTP_MALFORMED]++;
+        return;
+    }
+    if (p.pt != c->dialog.video.pt) return;
+    while (!depay_store(c->window, &p, packet, now) && depay_next(c->window, true, now, &next))
+        camera_video(c, next, now);
+    while (depay_next(c->window, false, now, &next)) camera_video(c, next, now);
+}
+
+/* RTCP from the camera: its sender reports. */
+static void camera_control(struct camera *c, struct span s, int64_t now) {
+    struct rtcp_packet p;
+    while (rtcp_next(&s, &p) > 0) {
+        struct rd r = bytes_rd(p.body);
+        if (p.type != RTCP_SR || p.sender != c->ssrc) continue;
+        uint32_t high = bytes_r32(&r), low = bytes_r32(&r);
+        if (r.bad) return;
+        c->last_sr = high << 16 | low >> 16;
+        c->sr_at = now;
+    }
+}
+
+/* What the camera is told of its packets by UDP, every CAMERA_REPORT: some stop sending to who never reports. It also
+ * opens the way through a firewall on our side. false: not yet. */
+static bool camera_report(struct camera *c, struct wr *w, int64_t now) {
+    if (!c->window || c->dialog.state != DIALOG_PLAYING || (c->reported && now - c->reported < CAMERA_REPORT))
+        return false;
+    struct rtcp_report r = {.ssrc = c->ssrc, .highest = c->cycles + c->highest, .last_sr = c->last_sr};
+    uint64_t lost = c->depay.missing - c->missing;
+    r.lost = (uint8_t)base_min((int64_t)lost, 255);
+    r.lost_total = (int32_t)base_min((int64_t)c->depay.missing, 0x7fffff);
+    if (c->last_sr) r.delay = (uint32_t)((now - c->sr_at) * 65536 / BASE_S);
+    c->missing = c->depay.missing;
+    c->reported = now;
+    rtcp_put_rr(w, c->ssrc_sent, &r);
+    return !w->bad;
 }
 
 /* The parameter sets of the SDP, for cameras that send none in the stream. */
@@ -4939,6 +5061,7 @@ static size_t camera_input(struct camera *c, struct span in, int64_t now) {
         if (e == DIALOG_MORE) break;
         if (e == DIALOG_SETS) camera_sets(c, payload);
         else if (e == DIALOG_VIDEO) camera_video(c, payload, now);
+        else if (e == DIALOG_CONTROL) camera_control(c, payload, now);
         all += used;
         if (c->dialog.state == DIALOG_FAILED) camera_failed(c, c->dialog.why, now);
     }
@@ -4960,6 +5083,11 @@ static bool camera_tick(struct camera *c, bool viewers, int64_t now, int64_t *ne
     if (c->state == CAMERA_DIALING && now - c->since >= CAMERA_DIAL)
         camera_failed(c, "The camera cannot be reached: no answer.", now);
     int64_t talk = c->state == CAMERA_TALKING ? dialog_tick(&c->dialog, now) : BASE_NEVER;
+    if (c->window && c->state == CAMERA_TALKING) {
+        struct span packet;
+        while (depay_next(c->window, false, now, &packet)) camera_video(c, packet, now);
+        talk = base_min(talk, c->window->held ? c->window->since + DEPAY_WAIT : c->reported + CAMERA_REPORT);
+    }
     if (c->state == CAMERA_TALKING && c->dialog.state == DIALOG_FAILED) camera_failed(c, c->dialog.why, now);
     else if (c->state == CAMERA_TALKING && now - c->heard >= CAMERA_SILENCE)
         camera_failed(c, "The camera sends no picture any more.", now);
@@ -7474,7 +7602,7 @@ static bool dial_pending(const struct dial *d) {
 
 /* ==== 32 source =============================================================
  * Where pictures come from: IP cameras, a file that is looped, standard input, the test pattern, the embedding program.
- * world; uses base, bytes, text, crypt, h264, pattern, rtsp, dialog, media, intake, camera, net, dial
+ * world; uses base, bytes, text, crypt, h264, pattern, depay, rtsp, dialog, media, intake, camera, net, dial
  */
 #define SOURCE_FPS  25.0         /* of a file that does not say */
 #define SOURCE_LATE (1 * BASE_S) /* behind its schedule by this much, a source starts its schedule anew */
@@ -7482,7 +7610,10 @@ enum source_limits {
     SOURCE_CHUNK = 64 * 1024,
     SOURCE_READS = 64,       /* chunks of a pipe or a camera at once */
     SOURCE_WIRE = 72 * 1024, /* of RTSP: an interleaved frame has up to 64 KiB */
-    SOURCE_MACROBLOCK = 8    /* bytes per cell byte of the pattern at most */
+    SOURCE_UDP = 2,
+    SOURCE_FDS = 1 + SOURCE_UDP,
+    SOURCE_PAIRS = 64,    /* attempts to find two free ports in a row */
+    SOURCE_MACROBLOCK = 8 /* bytes per cell byte of the pattern at most */
 };
 enum source_kind { SOURCE_PUSH, SOURCE_FILE, SOURCE_PIPE, SOURCE_TEST, SOURCE_CAMERA };
 
@@ -7513,6 +7644,8 @@ struct source {
     struct dial dial;
     uint8_t *wire; /* bytes from the camera that are not used up */
     size_t wire_n;
+    int udp[SOURCE_UDP]; /* of its media: RTP and RTCP of video, of audio; -1: none */
+    struct depay_window *window;
 
     int64_t push_offset, push_last; /* pushed: server time minus pts */
     bool pushed;
@@ -7636,11 +7769,78 @@ static void source_flush(struct source *s, int64_t now) {
     d->out_n -= (size_t)n;
 }
 
+static void source_close_udp(struct source *s) {
+    for (int i = 0; i < SOURCE_UDP; i++) {
+        if (s->udp[i] >= 0) close(s->udp[i]);
+        s->udp[i] = -1;
+    }
+}
+
+/* Two ports in a row, the first one even (RFC 3550 11). */
+static bool source_open_udp(struct source *s, uint16_t port[2]) {
+    struct wcam_addr any = {.family = s->dial.local.family};
+    if (!s->window) s->window = malloc(sizeof *s->window);
+    for (int i = 0; i < SOURCE_PAIRS && s->window; i++) {
+        source_close_udp(s);
+        any.port = 0;
+        s->udp[0] = net_bind(&any, SOCK_DGRAM);
+        port[0] = s->udp[0] < 0 ? 1 : net_port_of(s->udp[0]);
+        if (port[0] % 2) continue;
+        any.port = (uint16_t)(port[0] + 1);
+        s->udp[1] = net_bind(&any, SOCK_DGRAM);
+        if (s->udp[1] >= 0) return true;
+    }
+    source_close_udp(s);
+    return false;
+}
+
+static void source_say_udp(struct source *s, int which, struct span bytes) {
+    struct sockaddr_storage to;
+    struct wcam_addr a = s->dial.addr[s->dial.at];
+    a.port = s->camera.dialog.video.server_port[which];
+    socklen_t n = net_to_os(&a, &to);
+    if (a.port) sendto(s->udp[which], bytes.p, bytes.n, 0, (struct sockaddr *)&to, n);
+}
+
+/* Reports to the camera; an empty RTP packet with each keeps the way open for what comes to that port. */
+static void source_report(struct source *s, int64_t now) {
+    uint8_t report[64], empty[RTP_HEADER] = {0x80};
+    struct wr w = bytes_wr(report, sizeof report);
+    if (s->udp[0] < 0 || !camera_report(&s->camera, &w, now)) return;
+    source_say_udp(s, 0, base_span(empty, sizeof empty));
+    source_say_udp(s, 1, bytes_written(&w));
+}
+
+/* The camera's datagrams, and nobody else's. */
+static void source_read_udp(struct source *s, int which, int64_t now) {
+    uint8_t packet[DEPAY_PACKET];
+    struct path path;
+    for (int i = 0; i < SOURCE_READS * 4; i++) {
+        int n = net_receive(s->udp[which], packet, sizeof packet, &path);
+        if (n < 0) return;
+        path.remote.port = s->dial.addr[s->dial.at].port;
+        if (!base_addr_same(&path.remote, &s->dial.addr[s->dial.at])) s->media.drops[DROP_UDP_STRANGER]++;
+        else if (s->camera.state == CAMERA_TALKING && which == 0)
+            camera_datagram(&s->camera, base_span(packet, (size_t)n), now);
+        else if (s->camera.state == CAMERA_TALKING) camera_control(&s->camera, base_span(packet, (size_t)n), now);
+    }
+}
+
+/* The connection to the camera stands. */
+static void source_connected(struct source *s, int64_t now) {
+    uint16_t port[2] = {0, 0};
+    bool udp = s->camera.udp;
+    if (udp && !source_open_udp(s, port)) camera_failed(&s->camera, "No two UDP ports in a row are free.", now);
+    else camera_connected(&s->camera, udp ? port : NULL, udp ? s->window : NULL, now);
+}
+
 /* The connection follows the camera's state. */
 static void source_settle(struct source *s, int64_t now) {
     source_flush(s, now);
+    source_report(s, now);
     if (s->camera.state == CAMERA_DIALING || s->camera.state == CAMERA_TALKING) return;
     dial_close(&s->dial);
+    source_close_udp(s);
     s->wire_n = 0;
     crypt_wipe(s->camera.dialog.out, sizeof s->camera.dialog.out);
     s->camera.dialog.out_n = 0;
@@ -7661,17 +7861,17 @@ static void source_read_camera(struct source *s, int64_t now) {
     }
 }
 
-/* The descriptor is ready. */
-static void source_ready(struct source *s, int64_t now) {
-    if (s->kind == SOURCE_PIPE) {
-        source_read_pipe(s, now);
-        return;
-    }
-    if (s->dial.state == DIAL_OPEN) source_read_camera(s, now);
-    else {
+/* Descriptors are ready; fds as source_watch filled it in. */
+static void source_ready(struct source *s, const struct pollfd fds[SOURCE_FDS], int64_t now) {
+    if (s->kind == SOURCE_PIPE && fds[0].revents) source_read_pipe(s, now);
+    if (s->kind != SOURCE_CAMERA) return;
+    for (int i = 0; i < SOURCE_UDP; i++)
+        if (fds[1 + i].revents && s->udp[i] >= 0) source_read_udp(s, i, now);
+    if (fds[0].revents && s->dial.state == DIAL_OPEN) source_read_camera(s, now);
+    else if (fds[0].revents && s->dial.fd >= 0) {
         int rc = dial_ready(&s->dial);
         if (rc < 0) camera_failed(&s->camera, s->dial.why, now);
-        if (rc > 0) camera_connected(&s->camera, 0, now);
+        if (rc > 0) source_connected(s, now);
     }
     source_settle(s, now);
 }
@@ -7687,15 +7887,16 @@ static int64_t source_tick_camera(struct source *s, bool viewers, int64_t now) {
     return next;
 }
 
-/* The descriptor to wait for, or -1; and for what. */
-static int source_watch(const struct source *s, short *events) {
-    *events = POLLIN;
-    if (s->kind == SOURCE_PIPE) return s->fd;
-    if (s->kind != SOURCE_CAMERA) return -1;
+/* The descriptors to wait for, -1 where there is none. */
+static void source_watch(const struct source *s, struct pollfd fds[SOURCE_FDS]) {
+    for (int i = 0; i < SOURCE_FDS; i++) fds[i] = (struct pollfd){-1, POLLIN, 0};
+    if (s->kind == SOURCE_PIPE) fds[0].fd = s->fd;
+    if (s->kind != SOURCE_CAMERA) return;
     bool writes = s->dial.state == DIAL_CONNECTING || (s->dial.state == DIAL_SECURING && s->dial.tls->writes);
-    if (writes) *events = POLLOUT;
-    else if (s->dial.state == DIAL_OPEN && s->camera.dialog.out_n) *events = POLLIN | POLLOUT;
-    return s->dial.fd;
+    fds[0].fd = s->dial.fd;
+    if (writes) fds[0].events = POLLOUT;
+    else if (s->dial.state == DIAL_OPEN && s->camera.dialog.out_n) fds[0].events = POLLIN | POLLOUT;
+    for (int i = 0; i < SOURCE_UDP; i++) fds[1 + i].fd = s->udp[i];
 }
 
 /* What is due; viewers: somebody watches. Returns when to call again. */
@@ -7796,10 +7997,6 @@ static int source_open_camera(struct source *s, const char *url, const struct so
         snprintf(why, cap, "a camera's address must look like rtsp://NAME:PASSWORD@HOST:PORT/PATH");
         return -1;
     }
-    if (u.transport == RTSP_UDP) {
-        snprintf(why, cap, "this version takes the media of cameras over TCP only");
-        return -1;
-    }
     s->dial.secure = u.tls;
     s->dial.trusting = terms->insecure;
     s->dial.crypt = terms->crypt;
@@ -7843,6 +8040,8 @@ static void source_close(struct source *s) {
         source_flush(s, 0);
     }
     dial_close(&s->dial);
+    source_close_udp(s);
+    free(s->window);
     crypt_wipe(&s->camera, sizeof s->camera);
     free(s->wire);
     free(s->split.buf);
@@ -7859,7 +8058,7 @@ static struct source *source_open(const char *text, const struct source_terms *t
     struct source *s = calloc(1, sizeof *s);
     int rc = 0;
     if (s) {
-        s->fd = s->dial.fd = -1;
+        s->fd = s->dial.fd = s->udp[0] = s->udp[1] = -1;
         s->fps = terms->fps;
         s->history = malloc(terms->history);
         s->packets = malloc(MEDIA_SLOTS * sizeof *s->packets);
@@ -7888,7 +8087,7 @@ static struct source *source_open(const char *text, const struct source_terms *t
  */
 enum server_limits {
     SERVER_CONNS = 256,
-    SERVER_FDS = 5 + SERVER_CONNS + BASE_STREAMS,
+    SERVER_FDS = 5 + SERVER_CONNS + BASE_STREAMS * SOURCE_FDS,
     SERVER_IN = HTTP_HEAD + HTTP_BODY + 8192, /* a request with chunk framing */
     SERVER_IN_FIRST = 4096,
     SERVER_OUT = 256 * 1024, /* the largest response body */
@@ -8320,7 +8519,7 @@ static int server_watch(const struct server *s, struct pollfd *fds) {
     for (int i = 0; i < 5; i++) fds[n++] = (struct pollfd){fixed[i], POLLIN, 0};
     for (int i = 0; i < s->conns; i++)
         fds[n++] = (struct pollfd){s->conn[i].fd, (short)(s->conn[i].out ? POLLOUT : POLLIN), 0};
-    for (int i = 0; i < s->site.streams; i++, n++) fds[n].fd = source_watch(s->source[i], &fds[n].events);
+    for (int i = 0; i < s->site.streams; i++, n += SOURCE_FDS) source_watch(s->source[i], fds + n);
     return n;
 }
 
@@ -8330,8 +8529,8 @@ static void server_handle(struct server *s, const struct pollfd *fds, int n, int
         while (read(s->net.wake[0], sink, sizeof sink) > 0) continue;
     for (int i = 0; i < 2; i++)
         if (fds[1 + i].revents) server_udp(s, s->net.udp[i], now);
-    for (int i = 0, at = 5 + s->conns; i < s->site.streams && at < n; i++, at++)
-        if (fds[at].fd >= 0 && fds[at].revents) source_ready(s->source[i], now);
+    for (int i = 0, at = 5 + s->conns; i < s->site.streams && at < n; i++, at += SOURCE_FDS)
+        source_ready(s->source[i], fds + at, now);
     for (int i = s->conns - 1; i >= 0; i--) /* downwards: a dropped one is replaced by the last */
         if (!server_conn_tick(s, &s->conn[i], fds[5 + i].revents, now)) server_drop(s, &s->conn[i]);
     for (int i = 0; i < 2; i++)
