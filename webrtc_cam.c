@@ -124,6 +124,13 @@ enum base_limits {
     BASE_AU = 4 * 1024 * 1024 /* an access unit; a 4K IDR of a good camera is below 1 MB */
 };
 
+/* What sound may be: the formats that browsers take as cameras send them. */
+enum base_sounds { BASE_SILENT, BASE_PCMU, BASE_PCMA, BASE_OPUS, BASE_SOUNDS };
+static const struct {
+    const char *name; /* in SDP */
+    unsigned rate;    /* of the RTP clock */
+} base_sound[BASE_SOUNDS] = {{"", 1}, {"PCMU", 8000}, {"PCMA", 8000}, {"opus", 48000}};
+
 /* Borrowed bytes: never owned, valid as long as what they were cut from. */
 struct span {
     const uint8_t *p;
@@ -489,24 +496,37 @@ static void text_put_utf8(struct wr *w, uint32_t c) {
     else bytes_w32(w, 0xf0808080u | (c & 0x1c0000) << 6 | (c & 0x3f000) << 4 | (c & 0xfc0) << 2 | (c & 0x3f));
 }
 
+static void text_json_blank(struct span *s) {
+    while (s->n && (s->p[0] == ' ' || s->p[0] == '\t' || s->p[0] == '\r' || s->p[0] == '\n'))
+        *s = base_span(s->p + 1, s->n - 1);
+}
+
 /* The next character of JSON text behind white space is c: reads over it. */
 static bool text_json_sign(struct span *s, char c) {
-    while (s->n && strchr(" \t\r\n", s->p[0]) && s->p[0]) *s = base_span(s->p + 1, s->n - 1);
+    text_json_blank(s);
     if (!s->n || s->p[0] != (uint8_t)c) return false;
     *s = base_span(s->p + 1, s->n - 1);
     return true;
 }
 
+/* The length of the escape at the begin of s (RFC 8259 7), 0: it is none. */
+static size_t text_json_escape(struct span s) {
+    uint32_t c;
+    if (s.n < 2 || !s.p[1] || !strchr("\"\\/bfnrtu", s.p[1])) return 0;
+    if (s.p[1] != 'u') return 2;
+    return s.n >= 6 && text_hex(base_span(s.p + 2, 4), &c) ? 6 : 0;
+}
+
 /* Reads over a string (RFC 8259 7); *inside is what stands between its quotes, escapes and all. */
 static bool text_json_string(struct span *s, struct span *inside) {
     if (!text_json_sign(s, '"')) return false;
-    for (size_t i = 0; i < s->n && s->p[i] >= 0x20; i++) {
+    for (size_t i = 0, step = 1; i < s->n && s->p[i] >= 0x20 && step; i += step) {
         if (s->p[i] == '"') {
             *inside = base_span(s->p, i);
             *s = base_span(s->p + i + 1, s->n - i - 1);
             return true;
         }
-        i += s->p[i] == '\\';
+        step = s->p[i] == '\\' ? text_json_escape(base_span(s->p + i, s->n - i)) : 1;
     }
     return false;
 }
@@ -543,7 +563,7 @@ static bool text_json_word(struct span *s) {
 static bool text_json_value(struct span *s, int depth, const char *name, struct span *value) {
     struct span key;
     bool object = text_json_sign(s, '{'), array = !object && text_json_sign(s, '[');
-    if (!object && !array) return text_json_string(s, &key) || text_json_word(s);
+    if (!object && !array) return s->n && s->p[0] == '"' ? text_json_string(s, &key) : text_json_word(s);
     if (!depth) return false;
     if (text_json_sign(s, object ? '}' : ']')) return true;
     do {
@@ -560,12 +580,12 @@ static bool text_json_object(struct span text, const char *name, struct span *va
     struct span s = text, rest = text;
     *value = base_span(NULL, 0);
     if (!text_utf8(text) || !text_json_sign(&s, '{') || !text_json_value(&rest, TEXT_DEPTH, name, value)) return false;
-    text_json_sign(&rest, 0); /* white space may follow */
+    text_json_blank(&rest);
     return !rest.n;
 }
 
-/* \uXXXX at s, if there is one. */
-static bool text_json_escape(struct span s, uint32_t *c) {
+/* \uXXXX at s, if that is there. */
+static bool text_json_code(struct span s, uint32_t *c) {
     return text_after(&s, "\\u") && s.n >= 4 && text_hex(base_span(s.p, 4), c);
 }
 
@@ -583,10 +603,10 @@ static bool text_unjson(struct wr *w, struct span value) {
             bytes_w8(w, (uint8_t)to[simple - from]);
             used = 2;
         } else if (c == '\\') {
-            if (!text_json_escape(s, &c) || !c || (c >= 0xdc00 && c < 0xe000)) return false;
+            if (!text_json_code(s, &c) || !c || (c >= 0xdc00 && c < 0xe000)) return false;
             used = 6;
             if (c >= 0xd800 && c < 0xdc00) {
-                if (!text_json_escape(base_span(s.p + 6, s.n - 6), &low) || low < 0xdc00 || low >= 0xe000) return false;
+                if (!text_json_code(base_span(s.p + 6, s.n - 6), &low) || low < 0xdc00 || low >= 0xe000) return false;
                 c = 0x10000 + ((c - 0xd800) << 10) + (low - 0xdc00);
                 used = 12;
             }
@@ -1059,8 +1079,10 @@ static enum drop ice_input(struct ice *ice, const struct path *path, struct span
  * no I/O; mbedTLS allocates; uses base, bytes, text, crypt
  */
 enum dtls_sizes {
-    DTLS_HELLO = 4096, /* bound on a re-assembled ClientHello; browsers send 1.5 KB */
-    DTLS_KEYS = 60,    /* two keys of 16 bytes, two salts of 14 (RFC 5764 4.2) */
+    DTLS_RESEND = 50,      /* ms before a flight is sent again, doubled each time, */
+    DTLS_RESEND_MAX = 400, /* up to this */
+    DTLS_HELLO = 4096,     /* bound on a re-assembled ClientHello; browsers send 1.5 KB */
+    DTLS_KEYS = 60,        /* two keys of 16 bytes, two salts of 14 (RFC 5764 4.2) */
     DTLS_RECORD = 13,
     DTLS_HANDSHAKE_HEADER = 12, /* RFC 6347 4.1, 4.2.2 */
     DTLS_FINGERPRINT = 3 * 32   /* "AB:CD:...": sha-256 in text with its NUL */
@@ -1171,8 +1193,9 @@ static int dtls_configure(struct dtls_home *h, int role) {
     mbedtls_ssl_conf_rng(conf, mbedtls_ctr_drbg_random, &h->crypt->drbg);
     /* The chain is not checked, the fingerprint is: dtls_verify. */
     mbedtls_ssl_conf_authmode(conf, MBEDTLS_SSL_VERIFY_OPTIONAL);
-    /* RFC 6347 4.2.4.1 recommends 1 s to begin with; RFC 9147 5.8.2 lets real-time applications start lower. */
-    mbedtls_ssl_conf_handshake_timeout(conf, 100, 2000);
+    /* RFC 6347 4.2.4.1 recommends 1 s to begin with; RFC 9147 5.8.2 lets real-time applications start lower. At the maximum
+     * mbedTLS would give up: dtls_set_timer bounds the time, and the viewer's own deadline ends the handshake. */
+    mbedtls_ssl_conf_handshake_timeout(conf, DTLS_RESEND, INT32_MAX);
 #if MBEDTLS_VERSION_MAJOR >= 3 /* DTLS 1.2 and nothing else (RFC 8827 6.5) */
     mbedtls_ssl_conf_min_tls_version(conf, MBEDTLS_SSL_VERSION_TLS1_2);
     mbedtls_ssl_conf_max_tls_version(conf, MBEDTLS_SSL_VERSION_TLS1_2);
@@ -1229,6 +1252,7 @@ static int dtls_recv(void *from, uint8_t *p, size_t cap) {
 
 static void dtls_set_timer(void *to, uint32_t half_ms, uint32_t full_ms) {
     struct dtls *d = to;
+    if (full_ms > DTLS_RESEND_MAX) half_ms = full_ms = DTLS_RESEND_MAX;
     d->half_time = d->now + half_ms * BASE_MS;
     d->full_time = full_ms ? d->now + full_ms * BASE_MS : 0;
 }
@@ -1493,8 +1517,8 @@ static bool seal_unrtcp(struct seal *s, uint8_t *p, size_t *n) {
 }
 
 /* ==== 9 sdp =================================================================
- * Reads an offer (RFC 8866, 8829) and writes the answer: one H.264 video section, sendonly; what cannot be served gets
- * port 0 in its own section and leaves the others alone.
+ * Reads an offer (RFC 8866, 8829) and writes the answer: one H.264 video section, sendonly, and one for sound where there
+ * may be some; what cannot be served gets port 0 in its own section and leaves the others alone.
  * pure; uses base, bytes, text
  */
 enum sdp_limits { SDP_SECTIONS = 16, SDP_CODECS = 64, SDP_LINE = 4096 };
@@ -1506,6 +1530,7 @@ enum sdp_feedback { SDP_NACK = 1, SDP_PLI = 2, SDP_FIR = 4, SDP_REMB = 8 };
 struct sdp_codec {
     uint8_t pt, apt; /* apt: what an rtx type repairs */
     bool h264, rtx;
+    enum base_sounds sound;
     uint8_t mode;     /* packetization-mode; missing means 0 (RFC 6184 8.1) */
     uint32_t profile; /* profile-level-id; missing means 42000a (RFC 6184 8.1) */
     unsigned feedback;
@@ -1563,8 +1588,12 @@ static bool sdp_media_line(struct sdp_offer *o, struct span line) {
     if (!text_uint(port_word, 65535, &port) || !s->protocol.n || !s->format.n) return false;
     s->offered = port != 0;
     while (line.n && s->codec_count < SDP_CODECS)
-        if (text_uint(text_word(&line), 127, &pt))
-            s->codec[s->codec_count++] = (struct sdp_codec){.pt = (uint8_t)pt, .profile = 0x42000a};
+        if (text_uint(text_word(&line), 127, &pt)) /* the static types of G.711 need no rtpmap (RFC 3551 6) */
+            s->codec[s->codec_count++] = (struct sdp_codec){.pt = (uint8_t)pt,
+                                                            .profile = 0x42000a,
+                                                            .sound = pt == 0   ? BASE_PCMU
+                                                                     : pt == 8 ? BASE_PCMA
+                                                                               : BASE_SILENT};
     return true;
 }
 
@@ -1588,6 +1617,11 @@ static void sdp_rtpmap(struct sdp_section *s, struct span line) {
     if (!c) return;
     c->h264 = text_like(text_trim(line), "H264/90000");
     c->rtx = text_like(text_trim(line), "rtx/90000");
+    struct span rate = text_trim(line), name = text_cut(&rate, '/');
+    uint64_t hertz;
+    c->sound = BASE_SILENT;
+    for (int i = 1; i < BASE_SOUNDS && text_uint(text_cut(&rate, '/'), 192000, &hertz); i++)
+        if (text_like(name, base_sound[i].name) && hertz == base_sound[i].rate) c->sound = (enum base_sounds)i;
 }
 
 static unsigned sdp_feedback_bit(struct span what) {
@@ -1758,9 +1792,35 @@ static int sdp_choose(const struct sdp_offer *o, uint32_t profile, const char **
     return -1;
 }
 
+static const struct sdp_codec *sdp_sound(const struct sdp_section *s, enum base_sounds kind) {
+    for (int i = 0; i < s->codec_count; i++)
+        if (s->codec[i].sound == kind) return &s->codec[i];
+    return NULL;
+}
+
+static bool sdp_bundled(const struct sdp_offer *o, const struct sdp_section *s) {
+    struct span group = o->bundle;
+    while (s->mid.n && group.n)
+        if (text_same(text_word(&group), s->mid)) return true;
+    return false;
+}
+
+/* The section that can carry sound beside the chosen video, over the same transport; NULL: none. */
+static const struct sdp_section *sdp_choose_sound(const struct sdp_offer *o, int video) {
+    for (int i = 0; i < o->count && sdp_bundled(o, &o->section[video]); i++) {
+        const struct sdp_section *s = &o->section[i];
+        bool known = false, receives = s->direction == SDP_RECVONLY || s->direction == SDP_SENDRECV;
+        for (int k = 1; k < BASE_SOUNDS; k++) known = known || sdp_sound(s, (enum base_sounds)k);
+        if (text_is(s->kind, "audio") && known && receives && s->mux && s->offered && sdp_bundled(o, s)) return s;
+    }
+    return NULL;
+}
+
 /* What the answer says of us. */
 struct sdp_answer {
-    int section;                         /* from sdp_choose */
+    int section;                     /* from sdp_choose */
+    const struct sdp_section *sound; /* from sdp_choose_sound */
+    uint32_t sound_ssrc;
     const struct sdp_codec *codec, *rtx; /* rtx: NULL when none is offered */
     uint64_t session;                    /* o= line */
     uint32_t ssrc, rtx_ssrc;
@@ -1817,19 +1877,24 @@ static void sdp_put_extmap(struct wr *w, int id, bool oneway, const char *name) 
               name);
 }
 
-static void sdp_put_video(struct wr *w, const struct sdp_section *s, const struct sdp_answer *a) {
-    text_put(w, "m=video 9 ");
-    bytes_put(w, s->protocol.p, s->protocol.n);
-    text_putf(w, " %u", a->codec->pt);
-    if (a->rtx) text_putf(w, " %u", a->rtx->pt);
+/* What every section of the bundle says alike. */
+static void sdp_put_transport(struct wr *w, const struct sdp_section *s, const struct sdp_answer *a) {
     text_put(w, "\r\nc=IN IP4 0.0.0.0\r\na=rtcp:9 IN IP4 0.0.0.0\r\n");
     if (s->mid.n) sdp_put_line(w, "a=mid:", s->mid);
     text_put(w, "a=sendonly\r\na=rtcp-mux\r\na=rtcp-mux-only\r\n");
     /* DEVIATION: RFC 8858 4.3 has rtcp-mux-only in offers alone, WHEP wants it in each bundled section */
     if (s->rsize) text_put(w, "a=rtcp-rsize\r\n");
-    if (s->receiver_rtt) text_put(w, "a=rtcp-xr:rcvr-rtt=all\r\n"); /* RFC 3611 5.1 */
     text_putf(w, "a=ice-ufrag:%s\r\na=ice-pwd:%s\r\na=ice-options:trickle ice2\r\n", a->ufrag, a->pwd);
     text_putf(w, "a=fingerprint:sha-256 %s\r\na=setup:%s\r\n", a->fingerprint, a->server ? "passive" : "active");
+}
+
+static void sdp_put_video(struct wr *w, const struct sdp_section *s, const struct sdp_answer *a) {
+    text_put(w, "m=video 9 ");
+    bytes_put(w, s->protocol.p, s->protocol.n);
+    text_putf(w, " %u", a->codec->pt);
+    if (a->rtx) text_putf(w, " %u", a->rtx->pt);
+    sdp_put_transport(w, s, a);
+    if (s->receiver_rtt) text_put(w, "a=rtcp-xr:rcvr-rtt=all\r\n"); /* RFC 3611 5.1 */
     if (s->abs_send_time && a->rtx) /* a plain resend repeats every byte: no time of sending may be in it */
         sdp_put_extmap(w, s->abs_send_time, s->abs_send_time_oneway, "abs-send-time");
     if (s->playout_delay) sdp_put_extmap(w, s->playout_delay, s->playout_delay_oneway, "playout-delay");
@@ -1841,19 +1906,50 @@ static void sdp_put_video(struct wr *w, const struct sdp_section *s, const struc
     sdp_put_candidates(w, a);
 }
 
+/* All formats that may come: which one it is, is known when the camera has been called. */
+static void sdp_put_sound(struct wr *w, const struct sdp_section *s, const struct sdp_answer *a) {
+    text_put(w, "m=audio 9 ");
+    bytes_put(w, s->protocol.p, s->protocol.n);
+    for (int i = 1; i < BASE_SOUNDS; i++) {
+        const struct sdp_codec *c = sdp_sound(s, (enum base_sounds)i);
+        if (c) text_putf(w, " %u", c->pt);
+    }
+    sdp_put_transport(w, s, a);
+    for (int i = 1; i < BASE_SOUNDS; i++) {
+        const struct sdp_codec *c = sdp_sound(s, (enum base_sounds)i);
+        if (c)
+            text_putf(w, "a=rtpmap:%u %s/%u%s\r\n", c->pt, base_sound[i].name, base_sound[i].rate,
+                      i == BASE_OPUS ? "/2" : "");
+    }
+    text_putf(w, "a=msid:%s %s-audio\r\n", a->name,
+              a->name); /* one stream: the browser keeps lips and sound together */
+    text_putf(w, "a=ssrc:%u cname:%s\r\n", (unsigned)a->sound_ssrc, a->cname);
+    sdp_put_candidates(w, a);
+}
+
+/* RFC 9143 7.3: the group names what was accepted of those that the offered group named, in its order. */
+static void sdp_put_bundle(struct wr *w, const struct sdp_offer *o, const struct sdp_answer *a) {
+    struct span group = o->bundle;
+    bool any = false;
+    while (group.n) {
+        struct span mid = text_word(&group);
+        bool ours = text_same(mid, o->section[a->section].mid) || (a->sound && text_same(mid, a->sound->mid));
+        if (!ours || !mid.n) continue;
+        text_put(w, any ? " " : "a=group:BUNDLE ");
+        bytes_put(w, mid.p, mid.n);
+        any = true;
+    }
+    if (any) text_put(w, "\r\n");
+}
+
 static bool sdp_write(struct wr *w, const struct sdp_offer *o, const struct sdp_answer *a) {
     text_putf(w, "v=0\r\no=- %llu 1 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\n", (unsigned long long)a->session);
-    /* RFC 9143 7.3: the group names what was accepted of those that the offered group named */
-    struct span mid = o->section[a->section].mid, group = o->bundle;
-    while (mid.n && group.n)
-        if (text_same(text_word(&group), mid)) {
-            sdp_put_line(w, "a=group:BUNDLE ", mid);
-            break;
-        }
+    sdp_put_bundle(w, o, a);
     if (o->mixed) text_put(w, "a=extmap-allow-mixed\r\n");
     text_put(w, "a=ice-lite\r\n"); /* RFC 8839 5.3 */
     for (int i = 0; i < o->count; i++) {
         if (i == a->section) sdp_put_video(w, &o->section[i], a);
+        else if (&o->section[i] == a->sound) sdp_put_sound(w, &o->section[i], a);
         else sdp_put_refused(w, &o->section[i]);
     }
     return !w->bad;
@@ -3934,12 +4030,11 @@ static void rtsp_authorize(struct rtsp_auth *a, const struct rtsp_url *u, const 
     crypt_wipe(ha1, sizeof ha1);
 }
 
-enum rtsp_codec { RTSP_OTHER, RTSP_H264, RTSP_PCMU, RTSP_PCMA, RTSP_OPUS };
-
 /* One m= section of a camera's SDP. */
 struct rtsp_track {
     struct span kind, control, sets; /* sets: sprop-parameter-sets */
-    enum rtsp_codec codec;
+    bool h264;
+    enum base_sounds sound;
     char name[24]; /* of the codec, as the camera writes it */
     uint8_t pt;
 };
@@ -3950,11 +4045,11 @@ struct rtsp_sdp {
 };
 
 static void rtsp_set_codec(struct rtsp_track *t, struct span name) {
-    static const char *const known[] = {NULL, "H264", "PCMU", "PCMA", "opus"};
     text_copy(t->name, sizeof t->name, name);
-    t->codec = RTSP_OTHER;
-    for (int i = 1; i < 5; i++)
-        if (text_like(name, known[i])) t->codec = (enum rtsp_codec)i;
+    t->h264 = text_like(name, "H264");
+    t->sound = BASE_SILENT;
+    for (int i = 1; i < BASE_SOUNDS; i++)
+        if (text_like(name, base_sound[i].name)) t->sound = (enum base_sounds)i;
 }
 
 /* m=video 0 RTP/AVP 96; the static payload types need no rtpmap (RFC 3551 6). */
@@ -3985,7 +4080,7 @@ static void rtsp_attribute(struct rtsp_track *t, struct span line) {
 /* Of several tracks of a kind the first that can be shown counts. */
 static void rtsp_keep(struct rtsp_sdp *sdp, const struct rtsp_track *t) {
     struct rtsp_track *to = text_is(t->kind, "video") ? &sdp->video : text_is(t->kind, "audio") ? &sdp->audio : NULL;
-    if (to && (!to->kind.n || (to->codec == RTSP_OTHER && t->codec != RTSP_OTHER))) *to = *t;
+    if (to && (!to->kind.n || (!to->h264 && !to->sound && (t->h264 || t->sound)))) *to = *t;
 }
 
 /* Takes any text: lines that are none are left out. Spans point into it. */
@@ -4070,7 +4165,8 @@ enum dialog_event {
 };
 
 struct dialog_track {
-    enum rtsp_codec codec;
+    enum base_sounds sound;
+    char name[24]; /* of the codec */
     uint8_t pt;
     char control[RTSP_URL];
     int channel;             /* of its RTP packets; RTCP's is the next one; -1: none */
@@ -4193,7 +4289,7 @@ static void dialog_options(struct dialog *d, const struct rtsp_message *m, int64
 }
 
 static bool dialog_track(struct dialog *d, struct dialog_track *t, const struct rtsp_track *from) {
-    t->codec = from->codec;
+    t->sound = from->sound;
     t->pt = from->pt;
     return rtsp_resolve(t->control, d->base, from->control);
 }
@@ -4211,7 +4307,7 @@ static void dialog_described(struct dialog *d, const struct rtsp_message *m, int
         dialog_fail(d, "The camera offers no video at this address.");
         return;
     }
-    if (sdp.video.codec != RTSP_H264) {
+    if (!sdp.video.h264) {
         dialog_fail(d,
                     "The camera sends %s, which is not H.264: choose H.264 in its settings, or another stream of it.",
                     sdp.video.name);
@@ -4220,7 +4316,8 @@ static void dialog_described(struct dialog *d, const struct rtsp_message *m, int
     rtsp_put_sets(&sets, sdp.video.sets);
     d->sets_n = sets.bad ? 0 : sets.n;
     bool ok = rtsp_resolve(d->control, d->base, sdp.control) && dialog_track(d, &d->video, &sdp.video);
-    if (d->want_audio && sdp.audio.codec > RTSP_H264) ok = ok && dialog_track(d, &d->audio, &sdp.audio);
+    text_copy(d->audio.name, sizeof d->audio.name, text_of(sdp.audio.name));
+    if (d->want_audio && sdp.audio.sound) ok = ok && dialog_track(d, &d->audio, &sdp.audio);
     if (ok) dialog_go(d, DIALOG_SETUP_VIDEO, now);
     else dialog_fail(d, "The camera's addresses are too long.");
 }
@@ -4389,7 +4486,12 @@ static void dialog_teardown(struct dialog *d, int64_t now) {
  * SEI, AUD, filler and vendors' NAL units are not forwarded: no WebRTC decoder needs them.
  * pure; uses base, bytes, text, h264, rtp
  */
-enum media_limits { MEDIA_SLOTS = 16384, MEDIA_HISTORY = 8 * 1024 * 1024, MEDIA_HISTORY_MIN = 64 * 1024 };
+enum media_limits {
+    MEDIA_SOUNDS = 64,
+    MEDIA_SLOTS = 16384,
+    MEDIA_HISTORY = 8 * 1024 * 1024,
+    MEDIA_HISTORY_MIN = 64 * 1024
+};
 enum media_flags { MEDIA_FIRST = 1, MEDIA_LAST = 2, MEDIA_KEY = 4 };
 #define MEDIA_NONE UINT64_MAX
 
@@ -4402,6 +4504,15 @@ struct media_packet {
     uint32_t at;  /* of its payload in bytes[] */
     uint16_t n;
     uint8_t flags;
+};
+
+/* One packet of sound. */
+struct media_sound {
+    int64_t time;
+    uint32_t ticks; /* of its clock */
+    enum base_sounds kind;
+    uint16_t n;
+    uint8_t bytes[RTP_PAYLOAD];
 };
 
 struct media {
@@ -4438,6 +4549,10 @@ struct media {
     enum media_policy policy;
     struct h264_order order;
     int64_t poc_all, poc_references; /* the highest since the IDR: of all pictures, of reference pictures */
+    bool may_sound;                  /* the source may have sound: browsers are told to expect some */
+    struct media_sound *sound;       /* MEDIA_SOUNDS of them, the caller's; NULL: none has come */
+    uint64_t sounds;                 /* packets so far; the newest are kept */
+    char silence[96];                /* why there is no sound, in words; "": nobody has to be told */
     const char *unplayable; /* a property of the stream that no browser's decoder takes, in words; NULL: none */
     char trouble[160];      /* the source's own words when it has none to give */
 };
@@ -4683,6 +4798,15 @@ static void media_trouble(struct media *m, const char *words) {
     text_copy(m->trouble, sizeof m->trouble, text_of(words));
 }
 
+/* A packet of sound. A larger one than fits a datagram is left out. */
+static void media_push_sound(struct media *m, enum base_sounds kind, struct span payload, uint32_t ticks,
+                             int64_t time) {
+    if (!m->sound || payload.n > RTP_PAYLOAD || !payload.n) return;
+    struct media_sound *to = &m->sound[m->sounds++ % MEDIA_SOUNDS];
+    *to = (struct media_sound){.time = time, .ticks = ticks, .kind = kind, .n = (uint16_t)payload.n};
+    memcpy(to->bytes, payload.p, payload.n);
+}
+
 /* A viewer cannot go on without an IDR. Sources that can make one look at want_key; once a second is enough. */
 static void media_ask_key(struct media *m, int64_t now) {
     if (m->asked && now - m->asked < BASE_S) return;
@@ -4738,7 +4862,11 @@ static uint32_t media_profile(const struct media *m) {
  * the next IDR and the pause gets twice as long; after the second time this source is not guessed at any more.
  * pure; uses base, h264, media
  */
-enum intake_limits { INTAKE_STEADY = 30, INTAKE_STRIKES = 2 };
+enum intake_limits {
+    INTAKE_STEADY = 30,
+    INTAKE_STRIKES = 2,
+    INTAKE_HEADER = 64 /* bytes that surely hold all of a slice header that h264_begins looks at */
+};
 #define INTAKE_PAUSE (4 * BASE_MS)
 
 struct intake {
@@ -4809,6 +4937,14 @@ static bool intake_may_guess(const struct intake *in) {
     return in->same >= INTAKE_STEADY && have == in->usual && (!begins || in->slices == in->usual);
 }
 
+/* The header of the slice that is coming in tells that the picture before it is complete: that need not wait for the rest. */
+static void intake_peek(struct intake *in) {
+    struct span nal = base_span(in->split.buf + in->split.at, in->split.n - in->split.at);
+    struct h264_border peek = in->border;
+    if (!in->media->open || !in->split.inside || nal.n < INTAKE_HEADER || !intake_is_slice(nal)) return;
+    if (h264_begins(&peek, &in->media->sets, nal)) media_end(in->media);
+}
+
 static void intake_bytes(struct intake *in, struct span bytes, int64_t now) {
     intake_check_guess(in, bytes);
     if (!in->split.inside) in->began = now;
@@ -4823,6 +4959,7 @@ static void intake_bytes(struct intake *in, struct span bytes, int64_t now) {
     }
     in->media->drops[DROP_H264_LARGE] += in->split.too_large;
     in->split.too_large = 0;
+    intake_peek(in);
     in->quiet = intake_may_guess(in) ? now + in->pause : BASE_NEVER;
 }
 
@@ -4869,6 +5006,13 @@ static int64_t intake_tick(struct intake *in, int64_t now) {
 
 enum camera_state { CAMERA_IDLE, CAMERA_DIALING, CAMERA_TALKING, CAMERA_RESTING };
 
+/* Maps the timestamps of one track to the server's time. */
+struct camera_clock {
+    bool running, jumped; /* jumped: at the last timestamp */
+    uint32_t timestamp;
+    int64_t ticks, offset, last; /* unwrapped; server time minus the camera's; the last time given */
+};
+
 struct camera {
     enum camera_state state;
     struct media *media;
@@ -4886,9 +5030,9 @@ struct camera {
     int64_t sr_at;
     uint16_t highest;
     uint64_t missing; /* told by the last receiver report */
-    bool clocked;
-    uint32_t timestamp;          /* of the last access unit */
-    int64_t ticks, offset, last; /* unwrapped; server time minus the camera's; the last time given */
+    struct camera_clock video_clock, sound_clock;
+    uint16_t sound_seq;    /* of the last packet of sound */
+    uint32_t sound_offset; /* ticks sent minus the camera's */
 };
 
 static void camera_start(struct camera *c, const struct rtsp_url *url, struct media *m, struct crypt *crypt,
@@ -4912,7 +5056,7 @@ static void camera_set(struct camera *c, enum camera_state state, int64_t now) {
 static void camera_connected(struct camera *c, const uint16_t *client_port, struct depay_window *window, int64_t now) {
     camera_set(c, CAMERA_TALKING, now);
     c->heard = now;
-    c->clocked = false;
+    c->video_clock.running = c->sound_clock.running = false;
     c->window = window;
     if (window) memset(window, 0, sizeof *window);
     c->reported = 0;
@@ -4920,7 +5064,7 @@ static void camera_connected(struct camera *c, const uint16_t *client_port, stru
     c->last_sr = c->cycles = 0;
     c->ssrc_sent = crypt_random32(c->crypt);
     depay_start(&c->depay, c->depay.unit, c->depay.cap);
-    dialog_start(&c->dialog, &c->url, false, client_port, c->crypt, now);
+    dialog_start(&c->dialog, &c->url, c->media->may_sound, client_port, c->crypt, now);
     media_trouble(c->media, "The camera answered; waiting for its picture.");
 }
 
@@ -4957,17 +5101,17 @@ static void camera_failed(struct camera *c, const char *why, int64_t now) {
     if (!again) c->url = c->home;
 }
 
-/* When the picture was taken, on the server's clock. The least delay seen so far is taken for the camera's own; it creeps
- * up, so that a camera's slow clock is followed. Jumps begin anew. */
-static int64_t camera_time(struct camera *c, uint32_t timestamp, int64_t now) {
+/* When something was recorded, on the server's clock. The least delay seen so far is taken for the camera's own; it
+ * creeps up, so that a camera's slow clock is followed. Jumps begin anew: then *jumped. */
+static int64_t camera_time(struct camera_clock *c, unsigned rate, uint32_t timestamp, int64_t now) {
     int32_t step = (int32_t)(timestamp - c->timestamp);
-    c->ticks += c->clocked ? step : 0;
+    c->ticks += c->running ? step : 0;
     c->timestamp = timestamp;
-    int64_t us = c->ticks * 100 / 9, at = us + c->offset;
-    bool jump = !c->clocked || now - at > CAMERA_LATE || at - now > CAMERA_LATE;
-    if (jump || at > now) c->offset = now - us;
+    int64_t us = c->ticks * BASE_S / rate, at = us + c->offset;
+    c->jumped = !c->running || now - at > CAMERA_LATE || at - now > CAMERA_LATE;
+    if (c->jumped || at > now) c->offset = now - us;
     else c->offset += (now - at) / 256;
-    c->clocked = true;
+    c->running = true;
     at = base_max(us + c->offset, c->last + 1);
     return c->last = base_min(at, now);
 }
@@ -4981,7 +5125,7 @@ static void camera_unit(struct camera *c, int64_t now) {
         c->depay.large = false;
         return;
     }
-    if (!media_push(c->media, unit, camera_time(c, timestamp, now))) return;
+    if (!media_push(c->media, unit, camera_time(&c->video_clock, 90000, timestamp, now))) return;
     if (!c->media->frames) return;
     media_trouble(c->media, "");
     c->rest = 0;
@@ -5001,6 +5145,19 @@ static void camera_video(struct camera *c, struct span packet, int64_t now) {
     c->highest = p.seq;
     if (depay_over(&c->depay, &p)) camera_unit(c, now);
     if (depay_input(&c->depay, &p)) camera_unit(c, now);
+}
+
+/* Sound passes as it is. Its clock goes on evenly; only a jump of the camera's moves it. */
+static void camera_sound(struct camera *c, struct span packet, int64_t now) {
+    struct rtp_in p;
+    enum base_sounds kind = c->dialog.audio.sound;
+    struct camera_clock *k = &c->sound_clock;
+    if (!rtp_read(packet, &p) || p.pt != c->dialog.audio.pt || !kind) return;
+    if (k->running && (int16_t)(p.seq - c->sound_seq) <= 0 && (int16_t)(p.seq - c->sound_seq) > -DEPAY_STRANGE) return;
+    c->sound_seq = p.seq;
+    int64_t time = camera_time(k, base_sound[kind].rate, p.timestamp, now);
+    if (k->jumped) c->sound_offset = (uint32_t)(time * base_sound[kind].rate / BASE_S) - p.timestamp;
+    media_push_sound(c->media, kind, p.payload, p.timestamp + c->sound_offset, time);
 }
 
 /* By UDP: in order again. */
@@ -5051,6 +5208,15 @@ static void camera_sets(struct camera *c, struct span sets) {
     for (struct span nal; (nal = h264_next(&sets)).n;) media_nal(c->media, nal);
 }
 
+/* Why there is no sound, when the camera has some. */
+static void camera_tell_silence(struct camera *c) {
+    const struct dialog *d = &c->dialog;
+    bool told = d->state == DIALOG_PLAYING && d->audio.name[0] && !d->audio.sound;
+    if (told && !c->media->silence[0])
+        snprintf(c->media->silence, sizeof c->media->silence,
+                 "The camera's sound is %.24s, which browsers do not take.", d->audio.name);
+}
+
 /* Bytes from the connection. Returns how many were used up; the rest comes again, with more. */
 static size_t camera_input(struct camera *c, struct span in, int64_t now) {
     size_t all = 0;
@@ -5061,7 +5227,9 @@ static size_t camera_input(struct camera *c, struct span in, int64_t now) {
         if (e == DIALOG_MORE) break;
         if (e == DIALOG_SETS) camera_sets(c, payload);
         else if (e == DIALOG_VIDEO) camera_video(c, payload, now);
+        else if (e == DIALOG_AUDIO) camera_sound(c, payload, now);
         else if (e == DIALOG_CONTROL) camera_control(c, payload, now);
+        else camera_tell_silence(c);
         all += used;
         if (c->dialog.state == DIALOG_FAILED) camera_failed(c, c->dialog.why, now);
     }
@@ -5121,14 +5289,17 @@ enum sender_limits {
     SENDER_BURST = 16 * 1024,  /* bytes at once, and where the rate begins: short queues on the way take that */
     SENDER_SLOWEST = 2 * 1024, /* per SENDER_REFILL: 6.5 Mbit/s */
     SENDER_FASTEST = 32 * 1024,
-    SENDER_MANY = 12,       /* packets lost within two windows: a queue that was too short, not chance */
-    SENDER_TRIES = 3,       /* beginnings at an IDR whose first packets got lost */
-    SENDER_RUNS = 128,      /* access units that can be repaired */
-    SENDER_RESENT = 256,    /* memory of repairs, against storms of NACKs; and how many may wait */
-    SENDER_REPEATS = 16,    /* of one packet */
-    SENDER_REPLAY = 60,     /* frames; for a longer replay we also ask the source for an IDR */
-    SENDER_DELAY_MAX = 400, /* ms of playout delay that the browser may take; 0/0 would forbid it to smooth */
-    SENDER_ANNOUNCE = 50    /* packets that carry a changed delay */
+    SENDER_MANY = 12,               /* packets lost within two windows: a queue that was too short, not chance */
+    SENDER_TRIES = 3,               /* beginnings at an IDR whose first packets got lost */
+    SENDER_RUNS = 128,              /* access units that can be repaired */
+    SENDER_RESENT = 256,            /* memory of repairs, against storms of NACKs; and how many may wait */
+    SENDER_RANDOM = 8,              /* words that sender_start needs */
+    SENDER_MEND = 1000,             /* kbit/s that a stream counts for at least when repairs are measured by it */
+    SENDER_MEND_BURST = 256 * 1024, /* bytes of repairs at once */
+    SENDER_REPEATS = 16,            /* of one packet */
+    SENDER_REPLAY = 60,             /* frames; for a longer replay we also ask the source for an IDR */
+    SENDER_DELAY_MAX = 400,         /* ms of playout delay that the browser may take; 0/0 would forbid it to smooth */
+    SENDER_ANNOUNCE = 50            /* packets that carry a changed delay */
 };
 #define SENDER_REFILL     (BASE_MS * 5 / 2) /* the pacer's rate is bytes per this: SENDER_BURST makes 52 Mbit/s */
 #define SENDER_FRAME_GAP  (8 * BASE_MS)     /* between replayed frames: decoders queue few */
@@ -5170,6 +5341,7 @@ struct sender {
     uint64_t cursor;                    /* the next packet of the history to send */
     uint64_t still;                     /* a GOP too long to replay, of which the IDR was shown; MEDIA_NONE: none */
     int64_t next_frame;                 /* when the next replayed frame may leave */
+    int64_t mending;                    /* bytes that repairs may take now */
     int64_t rate, budget, paid, slowed; /* the pacer: bytes per refill, bytes to spend, since when, last step down */
     int64_t sped, pressed, ceiling;     /* last step up; when the pacer held a packet; the rate to stay below */
     uint32_t slow_seq;                  /* losses of packets before it led to the last step down */
@@ -5194,6 +5366,14 @@ struct sender {
         uint32_t at_ms;
     } resent[SENDER_RESENT];
 
+    struct {
+        uint8_t pt[BASE_SOUNDS]; /* 255: not negotiated */
+        bool open, spoke;        /* negotiated at all; something was sent */
+        uint32_t ssrc, offset, packets, octets;
+        uint16_t seq;
+        uint64_t cursor;
+    } sound;
+
     uint32_t packets, octets; /* as sender reports count them (RFC 3550 6.4.1) */
     uint32_t lost, jitter;    /* from the receiver reports: packets, 90 kHz units */
     int64_t rtt;
@@ -5202,7 +5382,7 @@ struct sender {
 };
 
 /* s is zeroed; ssrcs and offsets are random (RFC 3550 5.1). */
-static void sender_start(struct sender *s, struct media *media, const uint32_t random[5], int64_t now) {
+static void sender_start(struct sender *s, struct media *media, const uint32_t random[SENDER_RANDOM], int64_t now) {
     s->media = media;
     s->ssrc = random[0];
     s->rtx_ssrc = random[1] == random[0] ? ~random[1] : random[1];
@@ -5210,10 +5390,15 @@ static void sender_start(struct sender *s, struct media *media, const uint32_t r
     s->seq = 0x10000 + (random[3] & 0x7fff); /* below 2^15: losing the first packets is no wrap (RFC 3711 3.3.1) */
     s->slow_seq = s->seq;
     s->rtx_seq = random[4] & 0x7fff;
+    s->sound.ssrc = random[5];
+    while (s->sound.ssrc == s->ssrc || s->sound.ssrc == s->rtx_ssrc) s->sound.ssrc++;
+    s->sound.offset = random[6];
+    s->sound.seq = random[7] & 0x7fff;
     s->window[0].seq = s->window[1].seq = s->seq;
     s->slowed = s->sped = now - SENDER_MEMORY;
     s->pressed = now - BASE_S;
     s->rate = s->budget = SENDER_BURST;
+    s->mending = SENDER_MEND_BURST;
     s->paid = now;
     s->still = MEDIA_NONE;
 }
@@ -5230,6 +5415,19 @@ static void sender_bye(struct sender *s) {
     sender_emit_rtcp(s, &w);
 }
 
+/* The same for sound: its clock is tied to the same time of day, so that the browser can keep it with the picture. */
+static void sender_report_sound(struct sender *s, int64_t now, int64_t wall) {
+    uint8_t packet[256];
+    struct wr w = bytes_wr(packet, sizeof packet);
+    if (!s->sound.spoke || !s->media->sounds) return;
+    const struct media_sound *last = &s->media->sound[(s->media->sounds - 1) % MEDIA_SOUNDS];
+    int64_t since = (now - last->time) * base_sound[last->kind].rate / BASE_S;
+    rtcp_put_sr(&w, s->sound.ssrc, rtcp_ntp(now + wall), last->ticks + (uint32_t)since + s->sound.offset,
+                s->sound.packets, s->sound.octets);
+    rtcp_put_sdes(&w, s->sound.ssrc, s->cname);
+    sender_emit_rtcp(s, &w);
+}
+
 static void sender_report(struct sender *s, int64_t now, int64_t wall) {
     uint8_t packet[256];
     struct wr w = bytes_wr(packet, sizeof packet);
@@ -5237,6 +5435,7 @@ static void sender_report(struct sender *s, int64_t now, int64_t wall) {
     rtcp_put_sr(&w, s->ssrc, rtcp_ntp(now + wall), timestamp, s->packets, s->octets);
     rtcp_put_sdes(&w, s->ssrc, s->cname);
     sender_emit_rtcp(s, &w);
+    sender_report_sound(s, now, wall);
     s->next_report = now + SENDER_REPORT;
 }
 
@@ -5277,6 +5476,8 @@ static void sender_turn_window(struct sender *s, int64_t now) {
 static void sender_earn(struct sender *s, int64_t now) {
     int64_t rate = sender_rate(s), earned = base_min(now - s->paid, SENDER_REFILL) * rate / SENDER_REFILL;
     if (earned <= 0) return;
+    s->mending =
+        base_min(s->mending + (now - s->paid) * base_max(s->media->kbps, SENDER_MEND) / 4000, SENDER_MEND_BURST);
     s->budget = base_min(s->budget + earned, rate);
     s->paid = now;
 }
@@ -5406,10 +5607,15 @@ static void sender_repair(struct sender *s, uint16_t seq, int64_t now) {
     if ((int32_t)(whole - s->slow_seq) >= 0 && fresh) s->window[0].lost++;
 }
 
-/* Repairs go first, as the pacer allows. true: none is left. */
+/* Repairs go first, as the pacer allows; those of a live stream may take twice what the stream takes, and who asks for
+ * more has to ask again. true: none is left. */
 static bool sender_mend(struct sender *s, int64_t now) {
-    while (s->wanted_at != s->wanted_n && s->budget > 0)
-        sender_repair(s, s->wanted[s->wanted_at++ % SENDER_RESENT], now);
+    while (s->wanted_at != s->wanted_n && s->budget > 0) {
+        int64_t before = s->budget;
+        if (s->state == SENDER_LIVE && s->mending <= 0) s->wanted_at = s->wanted_n;
+        else sender_repair(s, s->wanted[s->wanted_at++ % SENDER_RESENT], now);
+        s->mending -= before - s->budget;
+    }
     return s->wanted_at == s->wanted_n;
 }
 
@@ -5429,9 +5635,36 @@ static int64_t sender_pump(struct sender *s, int64_t now) {
     return BASE_NEVER;
 }
 
+/* Sound begins when the picture is live, with what is new then; it is small and neither paced nor repeated. */
+static void sender_sound(struct sender *s, int64_t now) {
+    uint8_t packet[BASE_DATAGRAM + SEAL_ROOM];
+    const struct media *m = s->media;
+    if (s->state != SENDER_LIVE || !s->sound.spoke || m->sounds - s->sound.cursor > MEDIA_SOUNDS / 2)
+        s->sound.cursor = m->sounds - (s->state == SENDER_LIVE && m->sounds);
+    for (; s->sound.open && s->sound.cursor < m->sounds; s->sound.cursor++) {
+        const struct media_sound *p = &m->sound[s->sound.cursor % MEDIA_SOUNDS];
+        if (s->sound.pt[p->kind] > 127) continue;
+        struct rtp_packet h = {.pt = s->sound.pt[p->kind],
+                               .marker = !s->sound.spoke, /* RFC 3551 4.1 */
+                               .seq = s->sound.seq++,
+                               .timestamp = p->ticks + s->sound.offset,
+                               .ssrc = s->sound.ssrc,
+                               .now = now};
+        struct wr w = bytes_wr(packet, BASE_DATAGRAM);
+        rtp_put(&w, &h, base_span(p->bytes, p->n));
+        size_t n = w.n;
+        if (w.bad || !seal_rtp(&s->seal, packet, &n)) continue;
+        s->out.send(s->out.to, &s->path, packet, n);
+        s->sound.spoke = true;
+        s->sound.packets++;
+        s->sound.octets += p->n;
+    }
+}
+
 /* Reports wait until live: a replay's timestamps are not those of its pictures. Returns when to call again. */
 static int64_t sender_tick(struct sender *s, int64_t now, int64_t wall) {
     int64_t pump = sender_pump(s, now);
+    sender_sound(s, now);
     if (s->state != SENDER_LIVE) return pump;
     if (now >= s->next_report) sender_report(s, now, wall);
     return base_min(pump, s->next_report);
@@ -5707,7 +5940,7 @@ static int viewer_open(struct viewer *v, struct lobby *l, const struct sdp_secti
     if (!dtls_read_fingerprint(s->transport.fingerprint, &v->dtls.peer_hash, v->dtls.peer_print)) return WCAM_EOFFER;
     if (dtls_open(&v->dtls, l->dtls, sdp_we_serve(s), l->out)) return WCAM_ECRYPTO;
     const struct sdp_codec *codec = sdp_best(s, media_profile(media)), *rtx = sdp_rtx(s, codec);
-    uint32_t random[5];
+    uint32_t random[SENDER_RANDOM];
     crypt_random(l->crypt, random, sizeof random);
     sender_start(&v->sender, media, random, now);
     crypt_name(l->crypt, 12, v->sender.cname, sizeof v->sender.cname);
@@ -5720,12 +5953,22 @@ static int viewer_open(struct viewer *v, struct lobby *l, const struct sdp_secti
     return 0;
 }
 
+static void viewer_open_sound(struct viewer *v, const struct sdp_section *section) {
+    for (int i = 1; i < BASE_SOUNDS && section; i++) {
+        const struct sdp_codec *c = sdp_sound(section, (enum base_sounds)i);
+        v->sender.sound.pt[i] = c ? c->pt : 255;
+        v->sender.sound.open = true;
+    }
+}
+
 static bool viewer_write_answer(const struct viewer *v, const struct viewer_join *j, const struct sdp_offer *o,
                                 int chosen, struct wr *w) {
     const struct sdp_section *s = &o->section[chosen];
     struct sdp_answer a = {.section = chosen, .codec = sdp_best(s, media_profile(v->media))};
     a.rtx = sdp_rtx(s, a.codec);
     a.session = crypt_random32(v->lobby->crypt);
+    a.sound = v->sender.sound.open ? sdp_choose_sound(o, chosen) : NULL;
+    a.sound_ssrc = v->sender.sound.ssrc;
     a.ssrc = v->sender.ssrc;
     a.rtx_ssrc = v->sender.rtx_ssrc;
     a.ufrag = v->ice.ufrag;
@@ -5750,6 +5993,7 @@ static int viewer_answer(struct lobby *l, const struct viewer_join *j, int64_t n
     struct viewer *v = viewer_vacancy(l, now);
     if (!v) return *why = "All viewers' places are taken.", WCAM_EFULL;
     int rc = viewer_open(v, l, &offer.section[chosen], j->media, now);
+    if (!rc && j->media->may_sound) viewer_open_sound(v, sdp_choose_sound(&offer, chosen));
     if (!rc && !viewer_write_answer(v, j, &offer, chosen, answer)) rc = WCAM_EFULL;
     if (rc) {
         dtls_close(&v->dtls, now);
@@ -5895,8 +6139,8 @@ static struct viewer_totals viewer_total(const struct lobby *l) {
 /* Does what is due, or what new packets of the stream make possible. Returns when to call again. */
 static int64_t viewer_tick(struct viewer *v, int64_t now) {
     if (!viewer_active(v)) return BASE_NEVER;
-    if (now >= v->due || (v->state == VIEWER_WATCHING && v->sender.cursor < v->media->head))
-        v->due = viewer_work(v, now);
+    bool fresh = v->sender.cursor < v->media->head || v->sender.sound.cursor < v->media->sounds;
+    if (now >= v->due || (v->state == VIEWER_WATCHING && fresh)) v->due = viewer_work(v, now);
     return v->due;
 }
 
@@ -6275,14 +6519,18 @@ static void signal_input(struct signal *s, const struct signal_peer *peer, uint8
 
 /* A viewer has left; its slot is about to be freed. */
 static void signal_ended(struct signal *s, const struct viewer *v) {
-    if (strcmp(s->viewer, v->id) != 0) return;
+    if (!s->viewer[0] || strcmp(s->viewer, v->id) != 0) return;
     s->viewer[0] = 0;
     s->ended = v->why;
 }
 
 /* Writes what the browser has not been told yet. false: nothing. */
-static bool signal_news(struct signal *s, const struct lobby *l, struct wr *out) {
+static bool signal_news(struct signal *s, struct lobby *l, struct wr *out) {
     const struct media *m = s->media;
+    if (s->viewer[0] && !s->ended && !viewer_by_id(l, text_of(s->viewer))) { /* its place was given away */
+        s->viewer[0] = 0;
+        s->ended = "the session is over";
+    }
     if (s->ended) {
         signal_reason(out, "ended", s->ended);
         s->ended = NULL;
@@ -6725,6 +6973,9 @@ static void site_json_stream(struct wr *w, const struct site *s, const struct me
     text_putf(w, ",\"keyframe_interval_ms\":%d,\"bitrate_kbps\":%u,\"viewers\":%d,\"frames\":%llu,\"keyframes\":%llu",
               m->key_interval_ms, m->kbps, viewer_count(&s->lobby, m), (unsigned long long)m->frames,
               (unsigned long long)m->keys);
+    text_putf(w, ",\"audio\":\"%s\",\"audio_reason\":",
+              m->sounds ? base_sound[m->sound[(m->sounds - 1) % MEDIA_SOUNDS].kind].name : "");
+    text_json(w, text_of(m->silence));
     text_putf(w, ",\"url\":\"/%s%s%s\",\"whep\":\"/%s/whep%s%s\"}", m->name, m->sub[0] ? "?stream=" : "", m->sub,
               m->name, m->sub[0] ? "?stream=" : "", m->sub);
 }
@@ -7610,7 +7861,7 @@ enum source_limits {
     SOURCE_CHUNK = 64 * 1024,
     SOURCE_READS = 64,       /* chunks of a pipe or a camera at once */
     SOURCE_WIRE = 72 * 1024, /* of RTSP: an interleaved frame has up to 64 KiB */
-    SOURCE_UDP = 2,
+    SOURCE_UDP = 4,
     SOURCE_FDS = 1 + SOURCE_UDP,
     SOURCE_PAIRS = 64,    /* attempts to find two free ports in a row */
     SOURCE_MACROBLOCK = 8 /* bytes per cell byte of the pattern at most */
@@ -7658,6 +7909,7 @@ struct source_terms {
     uint64_t *drops;
     struct crypt *crypt;
     bool insecure, keep_warm; /* of cameras: take any certificate; stay connected without viewers */
+    bool silent;              /* no sound */
 };
 
 /* The time from one access unit to the next. A field that came alone is half a frame. */
@@ -7776,28 +8028,33 @@ static void source_close_udp(struct source *s) {
     }
 }
 
-/* Two ports in a row, the first one even (RFC 3550 11). */
-static bool source_open_udp(struct source *s, uint16_t port[2]) {
+/* Two ports in a row, the first one even (RFC 3550 11). 0: there are none. */
+static uint16_t source_open_pair(struct source *s, int *fd) {
     struct wcam_addr any = {.family = s->dial.local.family};
-    if (!s->window) s->window = malloc(sizeof *s->window);
-    for (int i = 0; i < SOURCE_PAIRS && s->window; i++) {
-        source_close_udp(s);
+    for (int i = 0; i < SOURCE_PAIRS; i++) {
         any.port = 0;
-        s->udp[0] = net_bind(&any, SOCK_DGRAM);
-        port[0] = s->udp[0] < 0 ? 1 : net_port_of(s->udp[0]);
-        if (port[0] % 2) continue;
-        any.port = (uint16_t)(port[0] + 1);
-        s->udp[1] = net_bind(&any, SOCK_DGRAM);
-        if (s->udp[1] >= 0) return true;
+        fd[0] = net_bind(&any, SOCK_DGRAM);
+        uint16_t port = fd[0] < 0 ? 1 : net_port_of(fd[0]);
+        any.port = (uint16_t)(port + 1);
+        fd[1] = port % 2 ? -1 : net_bind(&any, SOCK_DGRAM);
+        if (fd[1] >= 0) return port;
+        if (fd[0] >= 0) close(fd[0]);
+        fd[0] = -1;
     }
-    source_close_udp(s);
-    return false;
+    return 0;
+}
+
+static bool source_open_udp(struct source *s, uint16_t port[2]) {
+    if (!s->window) s->window = malloc(sizeof *s->window);
+    for (int i = 0; i < 2; i++) port[i] = source_open_pair(s, s->udp + 2 * i);
+    return s->window && port[0] && port[1];
 }
 
 static void source_say_udp(struct source *s, int which, struct span bytes) {
     struct sockaddr_storage to;
     struct wcam_addr a = s->dial.addr[s->dial.at];
-    a.port = s->camera.dialog.video.server_port[which];
+    const struct dialog *d = &s->camera.dialog;
+    a.port = (which < 2 ? &d->video : &d->audio)->server_port[which % 2];
     socklen_t n = net_to_os(&a, &to);
     if (a.port) sendto(s->udp[which], bytes.p, bytes.n, 0, (struct sockaddr *)&to, n);
 }
@@ -7808,6 +8065,7 @@ static void source_report(struct source *s, int64_t now) {
     struct wr w = bytes_wr(report, sizeof report);
     if (s->udp[0] < 0 || !camera_report(&s->camera, &w, now)) return;
     source_say_udp(s, 0, base_span(empty, sizeof empty));
+    source_say_udp(s, 2, base_span(empty, sizeof empty));
     source_say_udp(s, 1, bytes_written(&w));
 }
 
@@ -7820,6 +8078,8 @@ static void source_read_udp(struct source *s, int which, int64_t now) {
         if (n < 0) return;
         path.remote.port = s->dial.addr[s->dial.at].port;
         if (!base_addr_same(&path.remote, &s->dial.addr[s->dial.at])) s->media.drops[DROP_UDP_STRANGER]++;
+        else if (s->camera.state == CAMERA_TALKING && which == 2)
+            camera_sound(&s->camera, base_span(packet, (size_t)n), now);
         else if (s->camera.state == CAMERA_TALKING && which == 0)
             camera_datagram(&s->camera, base_span(packet, (size_t)n), now);
         else if (s->camera.state == CAMERA_TALKING) camera_control(&s->camera, base_span(packet, (size_t)n), now);
@@ -8002,7 +8262,9 @@ static int source_open_camera(struct source *s, const char *url, const struct so
     s->dial.crypt = terms->crypt;
     s->buffer = malloc(BASE_AU);
     s->wire = malloc(SOURCE_WIRE);
-    if (!s->buffer || !s->wire) {
+    s->media.may_sound = !terms->silent;
+    if (s->media.may_sound) s->media.sound = calloc(MEDIA_SOUNDS, sizeof *s->media.sound);
+    if (!s->buffer || !s->wire || (s->media.may_sound && !s->media.sound)) {
         snprintf(why, cap, "out of memory");
         return -1;
     }
@@ -8042,6 +8304,7 @@ static void source_close(struct source *s) {
     dial_close(&s->dial);
     source_close_udp(s);
     free(s->window);
+    free(s->media.sound);
     crypt_wipe(&s->camera, sizeof s->camera);
     free(s->wire);
     free(s->split.buf);
@@ -8058,7 +8321,8 @@ static struct source *source_open(const char *text, const struct source_terms *t
     struct source *s = calloc(1, sizeof *s);
     int rc = 0;
     if (s) {
-        s->fd = s->dial.fd = s->udp[0] = s->udp[1] = -1;
+        s->fd = s->dial.fd = -1;
+        for (int i = 0; i < SOURCE_UDP; i++) s->udp[i] = -1;
         s->fps = terms->fps;
         s->history = malloc(terms->history);
         s->packets = malloc(MEDIA_SLOTS * sizeof *s->packets);
@@ -8250,7 +8514,7 @@ static bool server_message(struct server *s, struct server_conn *c, int64_t now)
     struct wcam_addr candidate[BASE_CANDIDATES];
     struct signal_peer peer = {&s->site.lobby, &s->site.guard, c->from, candidate,
                                site_candidates(&s->site, &c->from, &c->local, candidate)};
-    struct wr answer = bytes_wr(s->page, sizeof s->page / 4);
+    struct wr answer = bytes_wr(s->page, sizeof s->page / 8); /* as JSON it may get six times as long */
     struct wr out = bytes_wr(s->page + answer.cap, sizeof s->page - answer.cap);
     server_reserve_viewer(s);
     signal_input(&c->signal, &peer, c->in, c->ws.message, now, &answer, &out);
@@ -8372,7 +8636,7 @@ static bool server_serve(struct server *s, struct server_conn *c, int64_t now) {
     c->in_n -= used;
     c->continued = false;
     c->chunked = 0;
-    c->deadline = now + SERVER_REQUEST;
+    c->deadline = now + (c->socket ? SERVER_IDLE : SERVER_REQUEST);
     return true;
 }
 
@@ -8408,7 +8672,7 @@ static bool server_write(struct server_conn *c, int64_t now) {
     if (c->out_at < c->out_n) return true;
     free(c->out);
     c->out = NULL;
-    if (!c->pinged) c->deadline = now + (c->in_n && !c->socket ? SERVER_REQUEST : SERVER_IDLE);
+    if (!c->socket) c->deadline = now + (c->in_n ? SERVER_REQUEST : SERVER_IDLE);
     if (c->close) {
         /* a reset would destroy an answer on its way when unread bytes are left: end our side, the peer ends its own */
         shutdown(c->fd, SHUT_WR);
@@ -8758,7 +9022,8 @@ int wcam_add(wcam *w, const char *name, const char *source, double fps) {
     if (site_stream(site, camera, sub)) return wcam_fail(w, WCAM_EINVAL, "there are two cameras named '%s'", name);
     if (site->streams == BASE_STREAMS) return wcam_fail(w, WCAM_EFULL, "more than %d streams", BASE_STREAMS);
     const struct wcam_config *c = &w->server.config;
-    struct source_terms terms = {fps, w->history, site->drops, &site->crypt, c->insecure_rtsp != 0, c->keep_warm != 0};
+    struct source_terms terms = {
+        fps, w->history, site->drops, &site->crypt, c->insecure_rtsp != 0, c->keep_warm != 0, c->no_audio != 0};
     struct source *s = source_open(source, &terms, w->why, sizeof w->why);
     if (!s) return WCAM_ESYSTEM;
     s->media.on_demand = s->media.on_demand || (!source && w->server.config.keyframe);
@@ -8911,6 +9176,7 @@ enum main_id {
     MAIN_MAX_VIEWERS,
     MAIN_KEEP_WARM,
     MAIN_INSECURE,
+    MAIN_NO_AUDIO,
     MAIN_FPS,
     MAIN_LOG,
     MAIN_VERSION,
@@ -8931,6 +9197,7 @@ static const struct main_option {
     {MAIN_MAX_VIEWERS, "", "--max-viewers", "N", "viewers at once (64)"},
     {MAIN_KEEP_WARM, "", "--keep-warm", NULL, "stay connected to cameras while nobody watches"},
     {MAIN_INSECURE, "", "--insecure-rtsp", NULL, "take any certificate of an rtsps:// camera"},
+    {MAIN_NO_AUDIO, "", "--no-audio", NULL, "leave the cameras' sound out"},
     {MAIN_FPS, "", "--fps", "N", "frames per second of files, in place of what they say"},
     {MAIN_LOG, "", "--log", "LEVEL", "error, info or debug (info)"},
     {MAIN_VERSION, "", "--version", NULL, "print the version"},
@@ -9060,6 +9327,7 @@ static int main_option(struct main_args *a, const struct main_option *o, char *v
     case MAIN_OPEN: a->config.open = 1; return 0;
     case MAIN_KEEP_WARM: a->config.keep_warm = 1; return 0;
     case MAIN_INSECURE: a->config.insecure_rtsp = 1; return 0;
+    case MAIN_NO_AUDIO: a->config.no_audio = 1; return 0;
     case MAIN_HOST: return main_add(a->hosts, value, o->name);
     case MAIN_CORS: return main_add(a->origins, value, o->name);
     case MAIN_PUBLIC_IP: return main_add(a->public_ips, value, o->name);
@@ -9161,7 +9429,15 @@ static int main_serve(struct main_args *a) {
     return rc;
 }
 
+/* A descriptor 0 to 2 that was closed at the start must not become one of our sockets. */
+static void main_fill_descriptors(void) {
+    int fd;
+    while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= 2) continue;
+    if (fd > 2) close(fd);
+}
+
 int main(int argc, char **argv) {
+    main_fill_descriptors();
     struct main_args *a = calloc(1, sizeof *a);
     char *text = malloc(MAIN_FILE);
     if (!a || !text) return main_bad("out of memory"), 1;

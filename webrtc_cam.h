@@ -71,6 +71,7 @@ struct wcam_config {
     size_t history;  /* bytes of packets kept per stream, 0: 8 MiB, at least 64 KiB; holds a GOP to join */
     int keep_warm;     /* 1: stay connected to RTSP cameras while nobody watches; 0: call them on demand */
     int insecure_rtsp; /* 1: take any certificate of an rtsps:// camera */
+    int no_audio;      /* 1: leave the cameras' sound out */
     void *user_data;   /* for the callbacks */
     /* One line without newline; never a secret. NULL: silent. */
     void (*log)(void *user_data, enum wcam_log_level level, const char *line);
