@@ -5,7 +5,10 @@ usage: cli.py [WORD ...]      only the tests whose name contains one of the word
 WCAM_BIN names the binary (./webrtc_cam); a sanitizer build is fine. Prints `ok - name` or `not ok - name: why`,
 last `N passed, N failed`; exit status 0 when none failed.
 """
+import array
 import base64
+import contextlib
+import fcntl
 import json
 import os
 import random
@@ -17,10 +20,13 @@ import socket
 import subprocess
 import sys
 import tempfile
+import termios
 import threading
 import time
+import zlib
 
 BIN = os.path.abspath(os.environ.get('WCAM_BIN', './webrtc_cam'))
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 TMP = tempfile.mkdtemp(prefix='wcam_cli_')
 ENV = dict(os.environ)
 # a sanitizer's quarantine of freed memory would look like a leak
@@ -70,11 +76,10 @@ class Server:
     """A running instance; `with` stops it and insists on exit status 0 and a clean log."""
     all = []
 
-    def __init__(self, *args, listen='0', quiet=False, cwd=None):
+    def __init__(self, *args, listen='0', quiet=False, cwd=None, stdin=subprocess.DEVNULL):
         self.log_file = tempfile.NamedTemporaryFile(dir=TMP, suffix='.log')
         self.args = [BIN] + (['-l', listen] if listen else []) + list(args)
-        self.p = subprocess.Popen(self.args, stdin=subprocess.DEVNULL, stdout=self.log_file, stderr=self.log_file,
-                                  env=ENV, cwd=cwd)
+        self.p = subprocess.Popen(self.args, stdin=stdin, stdout=self.log_file, stderr=self.log_file, env=ENV, cwd=cwd)
         Server.all.append(self)
         self.url = ''
         if quiet:
@@ -99,14 +104,24 @@ class Server:
         with open('/proc/%d/statm' % self.p.pid) as f:
             return int(f.read().split()[1]) * os.sysconf('SC_PAGE_SIZE')
 
+    def has_asan(self):
+        with open('/proc/%d/maps' % self.p.pid) as f:
+            return 'libasan' in f.read()
+
     def state(self, **kw):
         r = get(self.port, '/api/streams', **kw)
         same(r.status, 200, '/api/streams')
         return json.loads(r.body)
 
+    def end_input(self):
+        if self.p.stdin:
+            self.p.stdin.close()
+            self.p.stdin = None
+
     def kill(self):
         self.p.kill()
         self.p.wait()
+        self.end_input()
         self.log_file.close()
         Server.all.remove(self)
 
@@ -122,6 +137,7 @@ class Server:
         except subprocess.TimeoutExpired:
             self.kill()
             raise AssertionError('did not stop within 10 s of signal %d' % number)
+        self.end_input()
         log = self.log()
         self.log_file.close()
         Server.all.remove(self)
@@ -403,7 +419,7 @@ def version_and_help():
     same(run('-h'), (0, out, ''))
     names = re.findall(r'^  (?:-\w, |    )(--[\w-]+)', out, re.M) + re.findall(r'(-h, --help)', out)
     tested = {'--listen', '--user', '--token', '--open', '--host', '--cors', '--public-ip', '--max-viewers', '--fps',
-              '--log', '--version', '--help'}
+              '--log', '--version', '--help'} | {'--keep-warm', '--insecure-rtsp', '--no-audio'}  # these in camera.py
     missing = {n for n in names if n.startswith('--')} - tested
     check(not missing, 'options without a test:', missing)
     check(max(len(line) for line in out.splitlines()) <= 120, 'a line of the help is too long')
@@ -469,9 +485,9 @@ def impossible_names_are_status_2():
 @test
 def sources_of_later_versions_are_status_2():
     refuses(2, 'standard input', '-l', '0', '-', '-')
-    refuses(2, 'rtsp', '-l', '0', 'rtsp://user:hunter2@127.0.0.1/x')
-    refuses(2, 'rtsp', '-l', '0', 'front=rtsps://user:hunter2@127.0.0.1/x')
-    check('hunter2' not in run('-l', '0', 'rtsp://user:hunter2@127.0.0.1/x')[2], 'the password is printed')
+    refuses(2, 'rtsp', '-l', '0', 'rtsp://user:hunter2@/x')
+    refuses(2, 'rtsp', '-l', '0', 'front=rtsps://user:hunter2@127.0.0.1:port/x')
+    check('hunter2' not in run('-l', '0', 'rtsp://user:hunter2@/x')[2], 'the password is printed')
 
 
 @test
@@ -1273,6 +1289,601 @@ def whep_delete():
         same((state['viewers'], state['joined'], state['sessions']), (0, 1, []))
 
 
+# ==== viewers without a browser: test/joiner.c ====
+
+tools = {}
+
+
+def need(*commands):
+    for command in commands:
+        if not shutil.which(command):
+            raise Skip(command + ' is not installed')
+
+
+def joiner():
+    """The program, compiled once."""
+    if 'joiner' not in tools:
+        path = os.path.join(TMP, 'joiner')
+        done = subprocess.run([os.environ.get('CC', 'cc'), '-std=c99', '-O1', os.path.join(ROOT, 'test', 'joiner.c'), '-o',
+                               path, '-lsrtp2', '-lmbedtls', '-lmbedx509', '-lmbedcrypto'], capture_output=True, text=True)
+        same(done.returncode, 0, 'joiner.c: ' + done.stderr[-1000:])
+        tools['joiner'] = path
+    return tools['joiner']
+
+
+class Unit:
+    """An access unit as a viewer got it."""
+
+    def __init__(self, words):
+        self.torn = words[0] == 'torn'
+        self.first, self.last, self.timestamp, self.packets, self.markers = map(int, words[1:6])
+        self.nals = [tuple(map(int, w.split(':'))) for w in words[6:]]
+        self.slices = tuple(n for n in self.nals if n[0] in (1, 5))
+        self.key = any(n[0] == 5 for n in self.nals)
+
+
+class Viewers:
+    """joiner, which goes on until `with` ends; then exit status 0 is insisted on."""
+
+    def __init__(self, s, how, n=1, name='cam'):
+        self.p = subprocess.Popen([joiner(), str(s.port), name, how, str(n)], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.lines, self.units, self.error = [], [], ''
+        self.threads = [threading.Thread(target=f, daemon=True) for f in (self.read, self.read_error)]
+        for thread in self.threads:
+            thread.start()
+
+    def read(self):
+        for line in self.p.stdout:
+            words = line.split()
+            if words[0] in ('unit', 'torn'):
+                self.units.append(Unit(words))
+            else:
+                self.lines.append(line.strip())
+
+    def read_error(self):
+        self.error = self.p.stderr.read()
+
+    def wait(self, condition, what, seconds=20.0):
+        until(lambda: condition() or (self.p.poll() is not None and self.error), what, seconds)
+        check(condition(), 'joiner:', self.error.strip()[-1000:])
+
+    def watching(self):
+        self.wait(lambda: 'watching' in self.lines, 'viewers watch', 60)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind:
+            self.p.kill()
+        self.p.stdin.close()
+        try:
+            status = self.p.wait(30)
+        except subprocess.TimeoutExpired:
+            self.p.kill()
+            status = self.p.wait()
+        for thread in self.threads:
+            thread.join(5)
+        self.p.stdout.close()
+        self.p.stderr.close()
+        if not kind:
+            same(status, 0, 'joiner: ' + self.error.strip()[-1000:])
+
+
+# ==== standard input ====
+
+def split_nals(data):
+    return [(m.start(), m.end()) for m in re.finditer(rb'\x00*\x00\x00\x01', data)]
+
+
+def access_units(data):
+    """Annex B, cut where an access unit begins: SPS, PPS and SEI go with the slice that follows them."""
+    cuts, before, sliced = [], None, False
+    for at, end in split_nals(data):
+        kind, first = data[end] & 31, data[end + 1] & 0x80  # first_mb_in_slice 0
+        if kind in (1, 5):
+            if first and sliced:
+                cuts.append(before if before is not None else at)
+            sliced, before = True, None
+        elif before is None:
+            before = at
+    starts = [0] + cuts
+    return [data[a:b] for a, b in zip(starts, cuts + [len(data)])]
+
+
+def slices_of(unit):
+    """As a viewer sees them: (type, size, CRC-32)."""
+    marks = split_nals(unit)
+    nals = [unit[end:marks[i + 1][0] if i + 1 < len(marks) else len(unit)] for i, (_, end) in enumerate(marks)]
+    return tuple((n[0] & 31, len(n), zlib.crc32(n)) for n in nals if n[0] & 31 in (1, 5))
+
+
+def encoded(seconds, slices=1, gop=25):
+    """Access units of x264 without delimiters, 25 a second."""
+    key = ('x264', seconds, slices, gop)
+    if key not in tools:
+        need('ffmpeg')
+        done = subprocess.run(['ffmpeg', '-v', 'error', '-f', 'lavfi', '-i', 'testsrc2=size=320x192:rate=25', '-t',
+                               str(seconds), '-c:v', 'libx264', '-preset', 'veryfast', '-tune', 'zerolatency', '-g',
+                               str(gop), '-pix_fmt', 'yuv420p', '-threads', '1', '-x264-params',
+                               'sliced-threads=0:slices=%d:scenecut=0' % slices, '-f', 'h264', '-'],
+                              stdin=subprocess.DEVNULL, capture_output=True)
+        if done.returncode:
+            raise Skip('ffmpeg has no libx264')
+        tools[key] = access_units(done.stdout)
+        same(len(tools[key]), seconds * 25, 'access units')
+        same({len(slices_of(u)) for u in tools[key]}, {slices}, 'slices')
+    return tools[key]
+
+
+def feed(s, data):
+    s.p.stdin.write(data)
+    s.p.stdin.flush()
+
+
+def feed_at(s, units, interval, begin=None):
+    """One access unit per interval; gives when each was written, in CLOCK_MONOTONIC's microseconds."""
+    due, times = begin or time.monotonic(), []
+    for unit in units:
+        time.sleep(max(0, due - time.monotonic()))  # an encoder's rate, not a wait
+        times.append(time.monotonic_ns() // 1000)
+        feed(s, unit)
+        due += interval
+    return times
+
+
+FED = 3
+
+
+def piped(*args):
+    return Server(*args, '-', stdin=subprocess.PIPE)
+
+
+def stream_of(s):
+    return s.state()['streams'][0]
+
+
+def watched(s, units):
+    """Feeds the first FED pictures, and gives a viewer that has the first one: only the third one's start ends it."""
+    feed(s, b''.join(units[:FED]))
+    until(lambda: stream_of(s)['frames'], 'the first picture')
+    v = Viewers(s, 'watch')
+    try:
+        v.watching()
+    except AssertionError:
+        v.p.kill()
+        raise
+    return v
+
+
+def check_received(v, jumps=0):
+    """What every decoder relies on: one time and one marker for each access unit, times that grow, nothing torn; but
+    for `jumps` over what has left the history, which lead to a keyframe."""
+    check(v.units, 'nothing came')
+    torn = [i for i, u in enumerate(v.units) if u.torn]
+    check(len(torn) <= jumps and all(v.units[i + 1].key for i in torn), 'torn access units:', torn)
+    v.units = [u for u in v.units if not u.torn]
+    for u in v.units:
+        check(u.markers == 1 and u.slices, 'a broken access unit', vars(u))
+    for a, b in zip(v.units, v.units[1:]):
+        check(0 < (b.timestamp - a.timestamp) % 2**32 < 2**31, 'times do not grow')
+
+
+def check_skipped(missing, gop=25):
+    """A sender that was held up goes on at a newer keyframe: what is left out may only stand right before one."""
+    for i in missing:
+        check(all(k in missing for k in range(i, i - i % gop + gop)), 'left out, not before a keyframe:', i)
+    check(len(missing) <= 12, 'left out:', sorted(missing))
+
+
+@test
+def stdin_in_any_chunking():
+    units = encoded(4)
+    stream, known = b''.join(units), [slices_of(u) for u in units]
+    for size in (1, 7, 65536, len(stream)):
+        with piped() as s:
+            with watched(s, units) as v:
+                rest = memoryview(stream)[len(b''.join(units[:FED])):]
+                fd = s.p.stdin.fileno()
+                for at in range(0, len(rest), size):
+                    part = rest[at:at + size]
+                    while part:  # the pipe paces
+                        part = part[os.write(fd, part):]
+                s.end_input()
+                until(lambda: stream_of(s)['state'] == 'ended', 'the end is seen')
+                state = s.state()
+                pauses = state['drops'].get('h264_pause_in_picture', 0)  # this process may have been held up within a NAL unit
+                check(pauses <= 2, 'chunks of', size, state['drops'])
+                if not pauses:
+                    same((state['streams'][0]['frames'], state['streams'][0]['keyframes'], state['drops']),
+                         (len(units), 4, {}), 'chunks of %d' % size)
+                    v.wait(lambda: v.units[-1].slices == known[-1], 'the last picture, chunks of %d' % size)
+            check_received(v, jumps=1 if size > 7 else 0)
+            wrong = [u for u in v.units if u.slices not in known]
+            check(len(wrong) <= pauses, 'chunks of', size, len(wrong), 'pictures that were never sent', pauses)
+            at = [known.index(u.slices) for u in v.units if u not in wrong]
+            same(at, sorted(set(at)), 'the order of pictures')
+
+
+@test
+def stdin_that_stalls_in_a_nal():
+    """A pause ends a picture. When that was wrong twice, pauses mean nothing any more; never two broken ones in a row."""
+    units = encoded(8)
+    known = [slices_of(u) for u in units]
+    stalls = [60, 110, 160, 185]  # P pictures
+    with piped() as s:
+        with watched(s, units) as v:
+            at = FED
+            for stall in stalls:
+                feed_at(s, units[at:stall], 0.012)
+                unit = units[stall]
+                feed(s, unit[:len(unit) // 2])
+                time.sleep(0.3)  # the stall
+                feed(s, unit[len(unit) // 2:])
+                at = stall + 1
+            feed_at(s, units[at:], 0.012)
+            s.end_input()
+            v.wait(lambda: v.units[-1].slices == known[-1], 'the last picture')
+        check_received(v)
+        state = s.state()
+        same(state['drops'].get('h264_pause_in_picture'), 2, 'guesses that were wrong')
+        wrong = [i for i, u in enumerate(v.units) if u.slices not in known]
+        same(len(wrong), 2, 'broken pictures')
+        for i in wrong:
+            check(v.units[i + 1].key and v.units[i + 1].slices in known, 'a keyframe follows a broken picture')
+        got = {known.index(u.slices) for u in v.units if u.slices in known}
+        missing, broken = set(range(200)) - got, set(range(60, 75)) | set(range(110, 125))
+        check(broken <= missing, 'sent behind a broken picture:', sorted(broken - missing))
+        check_skipped(missing - broken)
+
+
+@test
+def stdin_slices_that_come_apart():
+    """Pauses between the slices of a picture end nothing, the one behind the last slice does: no picture waits for the
+    next one."""
+    units = encoded(4, slices=4)
+    known = [slices_of(u) for u in units]
+    rng = random.Random(4)
+    with piped() as s:
+        with watched(s, units) as v:
+            written, due = {}, time.monotonic()
+            for i, unit in enumerate(units[FED:], FED):
+                time.sleep(max(0, due - time.monotonic()))  # an encoder's rate
+                cuts = [at for at, end in split_nals(unit) if unit[end] & 31 in (1, 5)][1:]
+                for a, b in zip([0] + cuts, cuts + [len(unit)]):
+                    if a:
+                        time.sleep(rng.uniform(0.002, 0.003))  # one slice later
+                    written[known[i]] = time.monotonic_ns() // 1000
+                    feed(s, unit[a:b])
+                due += 1 / 30
+            v.wait(lambda: v.units[-1].slices == known[-1], 'the last picture: no other one follows it')
+        check_received(v)
+        check(all(u.slices in known for u in v.units), 'an access unit that was never sent')
+        at = [known.index(u.slices) for u in v.units]
+        same(at, sorted(set(at)), 'the order of pictures')
+        check_skipped(set(range(len(known))) - set(at))
+        same(s.state()['drops'], {})
+        waits = sorted((u.last - written[u.slices]) / 1000 for u in v.units if u.slices in known[40:])
+        print('# stdin, 4 slices 2-3 ms apart, 30 fps: last slice written to last packet received: median %.1f p95 %.1f ms'
+              % (waits[len(waits) // 2], waits[len(waits) * 95 // 100]))
+        check(waits[len(waits) // 2] < 25, 'a picture waits for the next one: median %.1f ms' % waits[len(waits) // 2])
+
+
+@test
+def stdin_ends():
+    units = encoded(4)
+    with piped() as s:
+        with watched(s, units) as v:
+            feed(s, b''.join(units[FED:30]))
+            s.end_input()
+            stream = until(lambda: (lambda t: t['state'] == 'ended' and t)(stream_of(s)), 'the end is seen')
+            same((stream['reason'], stream['frames']), ('The input has ended.', 30), 'the last picture counts')
+            v.wait(lambda: v.units[-1].slices == slices_of(units[29]), 'the last picture is sent')
+            until(lambda: 'cam: The input has ended.' in s.log(), 'the log says so')
+            s.alive()
+            same(s.state()['viewers'], 1, 'who watches stays')
+            fds = s.fds()
+            ticks = cpu(s)
+            time.sleep(0.5)  # an interval to measure
+            check(cpu(s) - ticks < 0.2, 'an ended input costs CPU')
+        until(lambda: s.fds() < fds or s.state()['viewers'] == 0, 'the viewer left')
+
+
+@test
+def stdin_without_pictures():
+    with Server('-') as s:  # /dev/null
+        until(lambda: stream_of(s)['state'] == 'ended', 'the end is seen')
+        same(stream_of(s)['reason'], 'The input has ended.')
+    with piped() as s:
+        stream = stream_of(s)
+        same((stream['state'], stream['source']), ('waiting', 'pipe'))
+        check('Nothing has come' in stream['reason'], stream)
+        feed(s, random.Random(1).randbytes(300000))
+        until(lambda: unread(s) == 0, 'it is read')
+        stream = stream_of(s)
+        check(stream['state'] == 'waiting' and stream['reason'] and not stream['frames'], stream)
+        s.alive()
+    with piped() as s:  # starts in mid-GOP
+        units = encoded(4)
+        feed(s, b''.join(units[3:20]))
+        until(lambda: 'SPS' in stream_of(s)['reason'], 'the reason')
+        same(stream_of(s)['state'], 'waiting')
+        feed(s, b''.join(units[20:50]))
+        until(lambda: stream_of(s)['state'] == 'live', 'an IDR came')
+        same(stream_of(s)['reason'], '')
+
+
+def cpu(s):
+    """Seconds of CPU so far."""
+    with open('/proc/%d/stat' % s.p.pid) as f:
+        fields = f.read().rsplit(')', 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
+def unread(s):
+    """Bytes in the pipe."""
+    n = array.array('i', [0])
+    fcntl.ioctl(s.p.stdin.fileno(), termios.FIONREAD, n)
+    return n[0]
+
+
+# ==== the recipes of README.md ====
+# Each line of the indented blocks is run as it stands there; what is put in the place of devices is in stand_in().
+
+RPICAM = """#!/usr/bin/env python3
+# Stands in for rpicam-vid: knows its options, and writes the way it does: a picture at a time through a stdio buffer,
+# which keeps the end of each picture until the next one unless --flush is given.
+import os, signal, subprocess, sys
+FLAGS = set('help version list-cameras nopreview fullscreen qt-preview hflip vflip flush no-raw inline listen keypress '
+            'signal split libav-audio low-latency'.split())
+VALUES = set('camera verbose config info-text width height timeout output post-process-file preview rotation roi shutter '
+             'analoggain gain metering exposure ev awb awbgains wrap brightness contrast saturation sharpness framerate '
+             'denoise viewfinder-width viewfinder-height tuning-file lores-width lores-height mode viewfinder-mode '
+             'buffer-count viewfinder-buffer-count autofocus-mode autofocus-range autofocus-speed autofocus-window '
+             'lens-position hdr metadata metadata-format flicker-period bitrate profile level intra codec save-pts quality '
+             'initial segment circular frames libav-video-codec libav-video-codec-opts libav-format audio-codec '
+             'audio-source audio-device audio-channels audio-bitrate audio-samplerate av-sync sync'.split())
+LETTERS = dict(h='help', v='verbose', c='config', t='timeout', o='output', n='nopreview', p='preview', f='fullscreen',
+               b='bitrate', g='intra', q='quality', l='listen', k='keypress', s='signal', i='initial')
+given, args = dict(width='640', height='480', framerate='30', codec='h264', intra='60', timeout='5000'), sys.argv[1:]
+while args:
+    word = args.pop(0)
+    name, _, value = word[2:].partition('=') if word.startswith('--') else (LETTERS.get(word[1:]), '', '')
+    if name not in FLAGS | VALUES or not word.startswith('-'):
+        sys.exit("ERROR: *** unrecognised option '%s' ***" % word)
+    given[name] = True if name in FLAGS else value or args.pop(0)
+if given['codec'] != 'h264' or given.get('output') != '-' or given['timeout'] != '0':
+    sys.exit('stand-in: only endless h264 on standard output')
+x264 = 'sliced-threads=0:scenecut=0:repeat-headers=%d' % bool(given.get('inline'))
+size = 'testsrc2=size=%sx%s:rate=%s' % (given['width'], given['height'], given['framerate'])
+encoder = subprocess.Popen(['ffmpeg', '-v', 'error', '-re', '-f', 'lavfi', '-i', size, '-c:v', 'libx264', '-preset',
+                            'ultrafast', '-tune', 'zerolatency', '-profile:v', 'high', '-pix_fmt', 'yuv420p', '-threads',
+                            '1', '-x264-params', x264, '-g', given['intra'], '-f', 'h264', '-'],
+                           stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(encoder.kill()))
+kept = b''
+while True:
+    picture = os.read(encoder.stdout.fileno(), 1 << 20)
+    if not picture:
+        break
+    kept += picture
+    whole = len(kept) if given.get('flush') else len(kept) // 4096 * 4096
+    try:
+        while whole:
+            done = os.write(1, kept[:whole])
+            kept, whole = kept[done:], whole - done
+    except BrokenPipeError:
+        break
+encoder.kill()
+"""
+
+
+def readme_recipes():
+    """The lines of the blocks in the order in which they stand there, then the commands within the text."""
+    with open(os.path.join(ROOT, 'README.md')) as f:
+        part = re.search(r'^## Recipes\n(.*?)^## ', f.read(), re.M | re.S).group(1)
+    blocks = [[line[4:] for line in block.splitlines()] for block in re.findall(r'(?:^    .*\n)+', part, re.M)]
+    inline = re.findall(r'`(\./webrtc_cam [^`]+)`', part)
+    return blocks, inline, part
+
+
+def ffmpeg(*args):
+    done = subprocess.run(['ffmpeg', '-v', 'error', '-y'] + list(args), stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True)
+    if done.returncode:
+        raise Skip('ffmpeg: ' + done.stderr.strip()[-200:])
+
+
+def film(folder, name, size, *options):
+    ffmpeg('-f', 'lavfi', '-i', 'testsrc2=size=%s:rate=25' % size, '-t', '3', *options, '-pix_fmt', 'yuv420p',
+           os.path.join(folder, name))
+
+
+def kitchen():
+    """A folder in which recipes work as written: the project, its program, films, the stand-in."""
+    folder = os.path.join(TMP, 'recipes')
+    if os.path.isdir(folder):
+        return folder
+    need('ffmpeg', 'make')
+    os.makedirs(os.path.join(folder, 'bin'))
+    for name in ('Makefile', 'webrtc_cam.c', 'webrtc_cam.h', 'test'):
+        os.symlink(os.path.join(ROOT, name), os.path.join(folder, name))
+    shutil.copyfile(BIN, os.path.join(folder, 'webrtc_cam'))  # newer than its source: make has nothing to do
+    os.chmod(os.path.join(folder, 'webrtc_cam'), 0o755)
+    with open(os.path.join(folder, 'bin', 'rpicam-vid'), 'w') as f:
+        f.write(RPICAM)
+    os.chmod(os.path.join(folder, 'bin', 'rpicam-vid'), 0o755)
+    live = ('-c:v', 'libx264', '-bf', '0', '-g', '25')
+    film(folder, 'some.h264', '320x192', *live)
+    film(folder, 'yard.h264', '480x272', *live)
+    film(folder, 'door.h264', '352x288', *live)
+    film(folder, 'door-small.h264', '176x144', *live)
+    film(folder, 'film.mp4', '416x240', *live)
+    film(folder, 'film.avi', '400x224', '-c:v', 'mpeg4')
+    return folder
+
+
+class Cooking(Server):
+    """A shell command that starts a server on this port somewhere."""
+
+    def __init__(self, line, folder, port):  # pylint: disable=super-init-not-called
+        self.log_file = tempfile.NamedTemporaryFile(dir=TMP, suffix='.log')
+        self.port, self.line = port, line
+        env = dict(ENV, PATH=os.path.join(folder, 'bin') + os.pathsep + ENV.get('PATH', ''))
+        self.p = subprocess.Popen(['sh', '-c', line], cwd=folder, stdin=subprocess.DEVNULL, stdout=self.log_file,
+                                  stderr=self.log_file, env=env, start_new_session=True)
+        Server.all.append(self)
+
+    def answers(self):
+        with socket.socket() as probe:
+            return probe.connect_ex(('127.0.0.1', self.port)) == 0
+
+    def up(self):
+        until(lambda: self.answers() or self.p.poll() is not None, 'it listens: ' + self.line, 20)
+        check(self.answers(), 'ended:', self.log()[-1000:])
+
+    def kill(self):
+        try:
+            os.killpg(self.p.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.p.wait()
+        self.log_file.close()
+        Server.all.remove(self)
+
+    def stop(self, number=signal.SIGTERM):
+        try:
+            os.killpg(self.p.pid, number)
+            until(lambda: not self.answers(), 'it does not stop', 10)
+        finally:
+            log = self.log()
+            self.kill()
+        check('Sanitizer' not in log and 'runtime error' not in log, log[-3000:])
+        return log
+
+
+def stand_in(line, port):
+    """The command with what this machine lacks put in its place; the sizes that must be seen, by camera."""
+    sizes = {'some.h264': (320, 192), 'yard.h264': (480, 272), 'door.h264': (352, 288), 'door-small.h264': (176, 144),
+             'film.h264': None, '-': None}
+    if 'rtsp://' in line and 'ffmpeg' in line:
+        raise Skip('an RTSP server is needed')
+    line = re.sub(r'(rtsp://[^@ ]*@)[^/ ]+', r'\g<1>127.0.0.1:%d' % free_port(), line)  # nobody is there
+    if '/dev/video0' in line:
+        check('-f v4l2 -i /dev/video0' in line, line)
+        line = line.replace('-f v4l2 -i /dev/video0', '-re -f lavfi -i testsrc2=size=640x480:rate=30')
+        sizes['-'] = (640, 480)
+    if line.startswith('rpicam-vid'):
+        sizes['-'] = tuple(int(re.search('--%s (\\d+)' % side, line).group(1)) for side in ('width', 'height'))
+    if re.search(r'--listen \S*:?8080', line):
+        line = re.sub(r'(--listen \S*?)8080', r'\g<1>%d' % port, line)
+    else:
+        line = re.sub(r"(\./webrtc_cam |ARGS=')", r'\g<1>--listen %d ' % port, line)
+    check(str(port) in line, 'no place for the port:', line)
+    seen = {}
+    for word in re.split(r"[\s']+", line.split('./webrtc_cam')[-1].split("ARGS='")[-1]):
+        name, source = re.match(r'(?:([\w/-]+)=)?(.*)', word).groups()
+        spec = re.match(r'test:(\d+)x(\d+)', source)
+        if spec:
+            seen[name or 'cam'] = tuple(map(int, spec.groups()))
+        elif sizes.get(source):
+            seen[name or 'cam'] = sizes[source]
+    return line, seen
+
+
+def plays(s, sizes, **kw):
+    """All streams are live, in this size, without a complaint; pictures go on."""
+    def now():
+        streams = {c['name'] + ('/' + c['stream'] if c['stream'] else ''): c for c in s.state(**kw)['streams']}
+        same(sorted(streams), sorted(sizes), s.line)
+        return streams
+
+    def live():
+        check(s.p.poll() is None, 'ended:', s.log()[-1000:])
+        return all(c['state'] == 'live' for c in now().values())
+    s.up()
+    until(live, 'live: ' + s.line, 20)
+    first = now()
+    until(lambda: all(c['frames'] >= first[n]['frames'] + 40 for n, c in now().items()), 'forty pictures more', 20)
+    for name, c in now().items():
+        same((c['width'], c['height'], c['reason']), sizes[name] + ('',), name + ': ' + s.line)
+    return s.state(**kw)['drops']
+
+
+def cook(line, conf):
+    folder, port = kitchen(), free_port()
+    if re.match('ffmpeg [^|]*$', line) and not 'rtsp://' in line:  # makes a file
+        done = subprocess.run(['sh', '-c', line], cwd=folder, stdin=subprocess.DEVNULL, capture_output=True, text=True)
+        same(done.returncode, 0, done.stderr[-500:])
+        out = line.split()[-1]
+        size = (416, 240) if 'film.mp4' in line else (400, 224)
+        with Cooking('./webrtc_cam -l %d %s' % (port, out), folder, port) as s:
+            same(plays(s, {'cam': size}), {}, 'drops')
+        os.unlink(os.path.join(folder, out))
+        return
+    kw = {}
+    line, sizes = stand_in(line, port)
+    if '@camera.conf' in line:
+        check(conf, 'camera.conf is not in README.md')
+        text = '\n'.join(conf) + '\n'
+        secret = re.search('^--user (.+)$', text, re.M).group(1)
+        file('recipes/camera.conf', re.sub(r'=/\S*/(\S+)$', r'=\1', text, flags=re.M))
+        sizes = {'yard': (480, 272)}
+        kw['headers'] = {'Authorization': 'Basic ' + base64.b64encode(secret.encode()).decode()}
+        kw['name'] = re.search('^--host (.+)$', text, re.M).group(1)
+    if 'rtsp://' in line:
+        cook_rtsp(line, folder, port)
+        return
+    check(sizes, 'no camera is known in', line)
+    with Cooking(line, folder, port) as s:
+        drops = plays(s, sizes, **kw)
+        if 'rpicam-vid' in line and '--flush' not in line:  # pictures without their ends: two guesses, no third
+            check(drops.pop('h264_pause_in_picture', 0) <= 2, drops)
+            drops.pop('h264_before_first_idr', 0)
+        same(drops, {}, 'drops: ' + line)
+        if kw:
+            same(get(port, '/api/streams').status, 401)
+
+
+def cook_rtsp(line, folder, port):
+    """Without a camera at the other end: the server runs, and says what is wrong; not the password."""
+    with Cooking(line, folder, port) as s:
+        until(lambda: s.answers() or s.p.poll() is not None, 'it listens: ' + line, 20)
+        check('password' not in s.log(), s.log()[-500:])
+        if 'does not read rtsp' in s.log():
+            raise Skip('this version does not read rtsp://')
+        s.up()
+        stream = until(lambda: (lambda t: t['state'] != 'live' and t['reason'] and t)(stream_of(s)), 'a reason')
+        check('password' not in json.dumps(stream), stream)
+
+
+def cook_whep(line, part):
+    """In your own page: the address in the line, the option in the text before it."""
+    cors = re.search('`(--cors (\\S+))`', part)
+    path = re.search(r'http://\S+?(/\S+)', line).group(1)
+    with Server(*cors.group(1).split(), 'test:64x64') as s:
+        r = whep(s.port, path=path, headers=dict(SDP, Origin=cors.group(2)))
+        same((r.status, r['access-control-allow-origin']), (201, cors.group(2)))
+
+
+def add_recipes():
+    blocks, inline, part = readme_recipes()
+    conf = next((b[1:] for b in blocks if b[0].startswith('# camera.conf')), None)
+    lines = [line for b in blocks if not b[0].startswith('#') for line in b if line] + \
+            [line for line in inline if not line.endswith('--help')]
+    for number, line in enumerate(lines):
+        if line.startswith('POST '):
+            run_it = (lambda text: lambda: cook_whep(text, part))(line)
+        else:
+            run_it = (lambda text: lambda: cook(text, conf))(line)
+        run_it.__name__ = 'recipe_%d_%s' % (number + 1, ' '.join(line.split())[:70])
+        TESTS.append(run_it)
+
+
+add_recipes()
+
+
 # ==== resources ====
 
 @test
@@ -1293,10 +1904,60 @@ def join_and_leave_200_times():
         cycles(200, 5)
         until(lambda: s.fds() <= fds, 'descriptors stay open')
         grown = s.rss() - before
-        with open('/proc/%d/maps' % s.p.pid) as f:
-            asan = 'libasan' in f.read()
-        check(grown < (16 if asan else 1) << 20, 'memory grew by %d KiB' % (grown >> 10))
+        check(grown < (16 if s.has_asan() else 1) << 20, 'memory grew by %d KiB' % (grown >> 10))
         same((s.state()['viewers'], s.state()['joined']), (0, 300))
+
+
+@test
+def join_and_leave_500_times_with_pictures():
+    """Offer, checks, handshake, a whole picture; then DELETE or close_notify in turn. Nothing of it may stay."""
+    with Server('test:320x192') as s:
+        def cycles(n):
+            joined, said = s.state()['joined'], []
+            with contextlib.ExitStack() as stack:
+                five = [stack.enter_context(Viewers(s, 'cycles', n // 5)) for _ in range(5)]
+                for v in five:
+                    v.wait(lambda: v.lines, 'joins', 120)  # pylint: disable=cell-var-from-loop
+                    said.append(v.lines[0])
+            until(lambda: not s.state()['viewers'], 'all have left')
+            same(s.state()['joined'] - joined, n)
+            return said[0]
+        fds = s.fds()
+        cycles(50)
+        until(lambda: s.fds() <= fds, 'descriptors stay open')
+        before = s.rss()
+        said = cycles(450)
+        until(lambda: s.fds() <= fds, 'descriptors stay open')
+        grown = s.rss() - before
+        print('# 5 at once: ' + said + '; memory after 50 joins %d KiB, 450 later %+d KiB' % (before >> 10, grown >> 10))
+        check(grown < (4 if s.has_asan() else 1) << 20, 'memory grew by %d KiB' % (grown >> 10))
+        same((s.fds(), s.state()['drops']), (fds, {}))
+
+
+@test
+def fifty_viewers_at_once():
+    with Server('test:320x192') as s:
+        fds, idle = s.fds(), s.rss()
+        with Viewers(s, 'hold', 1) as v:
+            v.watching()
+            one = s.rss()
+        with Viewers(s, 'hold', 50) as v:
+            v.watching()
+            frames = s.state()['streams'][0]['frames']
+            until(lambda: s.state()['streams'][0]['frames'] > frames + 60, 'two seconds')
+            state = s.state()
+            check(state['viewers'] >= 50 and len(state['sessions']) == state['viewers'], state['viewers'])
+            same({x['state'] for x in state['sessions']}, {'live'})
+            many = s.rss()
+        pictures, _, missing = map(int, re.match(r'(\d+) pictures, (\d+) packets, (\d+) missing', v.lines[-1]).groups())
+        same(missing, 0, 'packets that did not come')
+        check(pictures >= 50 * 60, pictures, 'whole pictures in all')
+        until(lambda: not s.state()['viewers'] and s.fds() <= fds, 'all have left')
+        left = s.rss()
+        print('# memory idle %d KiB, 1 viewer %d, 50 viewers %d: %.1f KiB each; when they have left %d'
+              % (idle >> 10, one >> 10, many >> 10, (many - one) / 49 / 1024, left >> 10))
+        if not s.has_asan():
+            check((many - one) / 49 < 200 << 10, 'a viewer costs %d KiB' % ((many - one) / 49 / 1024))
 
 
 @test

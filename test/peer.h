@@ -1,7 +1,33 @@
 /* A browser in memory: offers, sends STUN checks, shakes hands by mbedTLS in either role, opens SRTP by libsrtp2 and
- * judges what comes. Its clock is a number; nothing sleeps. Included by unit.c, after unit.h. */
-#define PEER_MAX 20000
+ * judges what comes. Its clock is a number; nothing sleeps. Included by unit.c, after unit.h. link.c has a browser of its
+ * own, one that plays; it takes only the first part (PEER_PARTS). */
 #define SIM_UNIX (1700000000LL * BASE_S)
+
+static bool sim_srtp(srtp_t *to, const uint8_t *key, const uint8_t *salt, srtp_ssrc_type_t way) {
+    uint8_t both[30];
+    srtp_policy_t policy;
+    memset(&policy, 0, sizeof policy);
+    memcpy(both, key, 16);
+    memcpy(both + 16, salt, 14);
+    srtp_crypto_policy_set_aes_cm_128_hmac_sha1_80(&policy.rtp);
+    srtp_crypto_policy_set_aes_cm_128_hmac_sha1_80(&policy.rtcp);
+    policy.ssrc.type = way;
+    policy.key = both;
+    policy.window_size = 1024;
+    return srtp_create(to, &policy) == srtp_err_status_ok;
+}
+
+static const char sim_offer_text[] =
+    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96 102 103\r\n"
+    "c=IN IP4 0.0.0.0\r\na=ice-ufrag:peer\r\na=ice-pwd:0123456789abcdefghijklmn\r\na=fingerprint:sha-256 %s\r\n"
+    "a=setup:%s\r\na=mid:0\r\na=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time\r\n"
+    "a=extmap:5 http://www.webrtc.org/experiments/rtp-hdrext/playout-delay\r\na=recvonly\r\na=rtcp-mux\r\n"
+    "a=rtpmap:96 VP8/90000\r\na=rtpmap:102 H264/90000\r\na=rtcp-fb:102 nack\r\na=rtcp-fb:102 nack pli\r\n"
+    "a=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\r\n%s";
+static const char sim_offer_rtx[] = "a=rtpmap:103 rtx/90000\r\na=fmtp:103 apt=102\r\n";
+
+#ifndef PEER_PARTS
+#define PEER_MAX 20000
 
 struct peer_packet {
     int64_t at;
@@ -208,20 +234,6 @@ static void sim_keyframe(void *to, int stream) {
     s->keyframes_asked++;
 }
 
-static bool sim_srtp(srtp_t *to, const uint8_t *key, const uint8_t *salt, srtp_ssrc_type_t way) {
-    uint8_t both[30];
-    srtp_policy_t policy;
-    memset(&policy, 0, sizeof policy);
-    memcpy(both, key, 16);
-    memcpy(both + 16, salt, 14);
-    srtp_crypto_policy_set_aes_cm_128_hmac_sha1_80(&policy.rtp);
-    srtp_crypto_policy_set_aes_cm_128_hmac_sha1_80(&policy.rtcp);
-    policy.ssrc.type = way;
-    policy.key = both;
-    policy.window_size = 1024;
-    return srtp_create(to, &policy) == srtp_err_status_ok;
-}
-
 /* RFC 5764 4.2 written once more: client key, server key, client salt, server salt. */
 static void sim_keys(struct sim *s) {
     if (s->in || s->dtls.state != DTLS_READY) return;
@@ -277,15 +289,6 @@ static void sim_live(struct sim *s, int64_t us) {
         sim_run(s, base_min(BASE_S, end - s->now));
     }
 }
-
-static const char sim_offer_text[] =
-    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE 0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96 102 103\r\n"
-    "c=IN IP4 0.0.0.0\r\na=ice-ufrag:peer\r\na=ice-pwd:0123456789abcdefghijklmn\r\na=fingerprint:sha-256 %s\r\n"
-    "a=setup:%s\r\na=mid:0\r\na=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time\r\n"
-    "a=extmap:5 http://www.webrtc.org/experiments/rtp-hdrext/playout-delay\r\na=recvonly\r\na=rtcp-mux\r\n"
-    "a=rtpmap:96 VP8/90000\r\na=rtpmap:102 H264/90000\r\na=rtcp-fb:102 nack\r\na=rtcp-fb:102 nack pli\r\n"
-    "a=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\r\n%s";
-static const char sim_offer_rtx[] = "a=rtpmap:103 rtx/90000\r\na=fmtp:103 apt=102\r\n";
 
 static size_t sim_history; /* of servers made from now on; 0: the default */
 
@@ -381,3 +384,4 @@ static void sim_send_rtcp(struct sim *s, const void *bytes, size_t size) {
     if (CHECK(s->out && srtp_protect_rtcp(s->out, p, &n) == srtp_err_status_ok))
         wcam_input(s->w, &s->addr, p, (size_t)n, s->now);
 }
+#endif
