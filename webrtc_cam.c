@@ -125,7 +125,7 @@ enum base_limits {
 };
 
 /* What sound may be: the formats that browsers take as cameras send them. */
-enum base_sounds { BASE_SILENT, BASE_PCMU, BASE_PCMA, BASE_OPUS, BASE_SOUNDS };
+enum base_sounds { BASE_SILENT, BASE_PCMU = WCAM_PCMU, BASE_PCMA = WCAM_PCMA, BASE_OPUS = WCAM_OPUS, BASE_SOUNDS };
 static const struct {
     const char *name; /* in SDP */
     unsigned rate;    /* of the RTP clock */
@@ -2413,9 +2413,11 @@ static struct span h264_split_next(struct h264_split *s, bool end) {
  * Beyond the core: -DWCAM_NO_PATTERN leaves it out, 430 lines and 5 KB.
  * pure; uses base, bytes
  */
+enum pattern_limits { PATTERN_BLOCKS = 32, PATTERN_FRAME_NUM_BITS = 8, PATTERN_SAMPLES = 160 /* 20 ms of sound */ };
 #if defined(WCAM_NO_PATTERN)
 struct pattern {
     unsigned fps;
+    bool beep;
 };
 
 static int pattern_spec(const char *spec, struct pattern *p, const char **why) {
@@ -2428,12 +2430,13 @@ static size_t pattern_cells(const struct pattern *p) { return (void)p, 0; }
 
 static void pattern_start(struct pattern *p, uint8_t *cells) { (void)p, (void)cells; }
 
+static void pattern_sound(uint32_t ms, uint8_t samples[PATTERN_SAMPLES]) { memset(samples, (int)ms, PATTERN_SAMPLES); }
+
 static bool pattern_frame(struct pattern *p, bool want_idr, uint32_t ms_of_day, uint32_t stamp_ms, struct wr *out) {
     (void)p, (void)want_idr, (void)ms_of_day, (void)stamp_ms, (void)out;
     return false;
 }
 #else
-enum pattern_limits { PATTERN_BLOCKS = 32, PATTERN_FRAME_NUM_BITS = 8 };
 
 /* Colours 0..7 are the bars, left to right; the order is that of pattern_palette. */
 enum pattern_colour { PATTERN_BLACK = 7, PATTERN_WHITE, PATTERN_DARK, PATTERN_TRACK, PATTERN_ORANGE, PATTERN_MID };
@@ -2465,6 +2468,7 @@ struct pattern {
     uint32_t frames;      /* pictures drawn since the start */
     uint32_t since_idr;   /* pictures since the last IDR picture */
     bool need_idr, idr_odd;
+    bool beep; /* with sound */
 };
 
 /* ---- the text after "test:" ---- */
@@ -2484,7 +2488,7 @@ static bool pattern_size(const char **s, struct pattern *p) {
     return pattern_number(s, 64, 2304, &p->height) && p->width % 2 == 0 && p->height % 2 == 0;
 }
 
-/* [WIDTHxHEIGHT][@FPS][,gop=N]; 0, or -1 and *why. */
+/* [WIDTHxHEIGHT][@FPS][,gop=N][,beep]; 0, or -1 and *why. */
 static int pattern_spec(const char *spec, struct pattern *p, const char **why) {
     const char *s = spec;
     *p = (struct pattern){.width = 1280, .height = 720, .fps = 30, .gop = 60};
@@ -2494,7 +2498,8 @@ static int pattern_spec(const char *spec, struct pattern *p, const char **why) {
     if (*s == '@' && (s++, !pattern_number(&s, 1, 120, &p->fps))) return -1;
     *why = "the key frame interval after ',gop=' is not a number from 1 to 36000";
     if (!strncmp(s, ",gop=", 5) && (s += 5, !pattern_number(&s, 1, 36000, &p->gop))) return -1;
-    *why = "only WIDTHxHEIGHT@FPS,gop=N is understood";
+    *why = "only WIDTHxHEIGHT@FPS,gop=N,beep is understood";
+    if (!strncmp(s, ",beep", 5)) s += 5, p->beep = true;
     if (*s) return -1;
     *why = NULL;
     return 0;
@@ -2829,6 +2834,12 @@ static void pattern_slice(struct wr *w, struct pattern *p, bool idr) {
 }
 
 /* Appends one access unit.  When it did not fit, have[] is not what the decoder shows: an IDR mends it. */
+/* 20 ms of G.711 mu-law that begin at this millisecond of the day: a tone of 1 kHz in the first tenth of each second. */
+static void pattern_sound(uint32_t ms, uint8_t samples[PATTERN_SAMPLES]) {
+    static const uint8_t tone[8] = {0xff, 0xa9, 0xa0, 0xa9, 0xff, 0x29, 0x20, 0x29}; /* a quarter of full scale */
+    for (unsigned i = 0; i < PATTERN_SAMPLES; i++) samples[i] = (ms + i / 8) % 1000 < 100 ? tone[i % 8] : 0xff;
+}
+
 static bool pattern_frame(struct pattern *p, bool want_idr, uint32_t ms_of_day, uint32_t stamp_ms, struct wr *out) {
     bool idr = want_idr || p->need_idr || p->since_idr >= p->gop;
     pattern_draw(p, ms_of_day, stamp_ms);
@@ -7855,8 +7866,9 @@ static bool dial_pending(const struct dial *d) {
  * Where pictures come from: IP cameras, a file that is looped, standard input, the test pattern, the embedding program.
  * world; uses base, bytes, text, crypt, h264, pattern, depay, rtsp, dialog, media, intake, camera, net, dial
  */
-#define SOURCE_FPS  25.0         /* of a file that does not say */
-#define SOURCE_LATE (1 * BASE_S) /* behind its schedule by this much, a source starts its schedule anew */
+#define SOURCE_FPS   25.0           /* of a file that does not say */
+#define SOURCE_SOUND (20 * BASE_MS) /* a packet of the test picture's sound */
+#define SOURCE_LATE  (1 * BASE_S)   /* behind its schedule by this much, a source starts its schedule anew */
 enum source_limits {
     SOURCE_CHUNK = 64 * 1024,
     SOURCE_READS = 64,       /* chunks of a pipe or a camera at once */
@@ -7888,6 +7900,7 @@ struct source {
     bool alone;       /* the access unit was one field */
 
     struct pattern pattern;
+    int64_t sound_due;        /* of its next packet of sound */
     uint8_t *cells, *picture; /* picture: the encoded one */
     size_t picture_cap;
 
@@ -7978,18 +7991,33 @@ static void source_file_unit(struct source *s) {
     if (!s->held.n) source_rewind(s);
 }
 
+static uint32_t source_ms_of_day(int64_t wall_ms) {
+    time_t seconds = (time_t)(wall_ms / 1000);
+    struct tm local;
+    localtime_r(&seconds, &local);
+    return (uint32_t)((local.tm_hour * 60 + local.tm_min) * 60 + local.tm_sec) * 1000 + (uint32_t)(wall_ms % 1000);
+}
+
 static void source_test_unit(struct source *s) {
     struct wr w = bytes_wr(s->picture, s->picture_cap);
     int64_t wall = net_wall() / BASE_MS;
-    time_t seconds = (time_t)(wall / 1000);
-    struct tm local;
-    localtime_r(&seconds, &local);
-    uint32_t of_day =
-        (uint32_t)((local.tm_hour * 60 + local.tm_min) * 60 + local.tm_sec) * 1000 + (uint32_t)(wall % 1000);
     bool key = s->media.want_key;
     s->media.want_key = false;
-    if (pattern_frame(&s->pattern, key, of_day, (uint32_t)(wall & 0xffffff), &w))
+    if (pattern_frame(&s->pattern, key, source_ms_of_day(wall), (uint32_t)(wall & 0xffffff), &w))
         media_push(&s->media, bytes_written(&w), s->due);
+}
+
+/* The sound of the test picture, as far as it is due. Returns when to call again. */
+static int64_t source_test_sound(struct source *s, int64_t now) {
+    uint8_t samples[PATTERN_SAMPLES];
+    if (!s->pattern.beep) return BASE_NEVER;
+    if (!s->sound_due || now - s->sound_due > SOURCE_LATE) s->sound_due = now;
+    for (; now >= s->sound_due; s->sound_due += SOURCE_SOUND) {
+        pattern_sound(source_ms_of_day((net_wall() - (now - s->sound_due)) / BASE_MS), samples);
+        media_push_sound(&s->media, BASE_PCMU, base_span(samples, sizeof samples),
+                         (uint32_t)(s->sound_due * 8 / BASE_MS), s->sound_due);
+    }
+    return s->sound_due;
 }
 
 /* Reads what a pipe has now, so that its writer never waits for us. */
@@ -8170,7 +8198,8 @@ static int64_t source_tick(struct source *s, bool viewers, int64_t now) {
         else source_test_unit(s);
         source_schedule(s, source_interval(s), now);
     }
-    return s->media.ended ? BASE_NEVER : s->due;
+    int64_t sound = s->kind == SOURCE_TEST ? source_test_sound(s, now) : BASE_NEVER;
+    return s->media.ended ? BASE_NEVER : base_min(s->due, sound);
 }
 
 /* Maps the pusher's clock to ours. Its jumps start anew, its drift is followed when it exceeds SOURCE_LATE. */
@@ -8186,6 +8215,19 @@ static bool source_push(struct source *s, struct span unit, int64_t pts, int64_t
     s->pushed = true;
     s->push_last = at;
     return true;
+}
+
+/* Sound goes by the same clock as the pictures; G.711 of any length, Opus packet by packet. */
+static void source_push_sound(struct source *s, enum base_sounds kind, struct span bytes, int64_t pts, int64_t now) {
+    int64_t at = pts + s->push_offset;
+    if (!s->pushed || at - now > SOURCE_LATE || now - at > SOURCE_LATE) at = now;
+    while (bytes.n) {
+        size_t n = kind == BASE_OPUS || bytes.n < RTP_PAYLOAD ? bytes.n : RTP_PAYLOAD;
+        media_push_sound(&s->media, kind, base_span(bytes.p, n), (uint32_t)(at / 1000 * base_sound[kind].rate / 1000),
+                         at);
+        bytes = base_span(bytes.p + n, bytes.n - n);
+        at += (int64_t)n * BASE_S / base_sound[kind].rate;
+    }
 }
 
 /* Makes room for bytes in any chunking. */
@@ -8248,6 +8290,14 @@ static int source_open_pipe(struct source *s, char *why, size_t cap) {
     return -1;
 }
 
+/* Sound may come: makes room for it. false: no memory. */
+static bool source_may_sound(struct source *s, const struct source_terms *terms) {
+    if (terms->silent) return true;
+    s->media.sound = calloc(MEDIA_SOUNDS, sizeof *s->media.sound);
+    s->media.may_sound = s->media.sound != NULL;
+    return s->media.may_sound;
+}
+
 static int source_open_camera(struct source *s, const char *url, const struct source_terms *terms, char *why,
                               size_t cap) {
     struct rtsp_url u;
@@ -8262,9 +8312,7 @@ static int source_open_camera(struct source *s, const char *url, const struct so
     s->dial.crypt = terms->crypt;
     s->buffer = malloc(BASE_AU);
     s->wire = malloc(SOURCE_WIRE);
-    s->media.may_sound = !terms->silent;
-    if (s->media.may_sound) s->media.sound = calloc(MEDIA_SOUNDS, sizeof *s->media.sound);
-    if (!s->buffer || !s->wire || (s->media.may_sound && !s->media.sound)) {
+    if (!s->buffer || !s->wire || !source_may_sound(s, terms)) {
         snprintf(why, cap, "out of memory");
         return -1;
     }
@@ -8273,7 +8321,8 @@ static int source_open_camera(struct source *s, const char *url, const struct so
     return 0;
 }
 
-static int source_open_test(struct source *s, const char *spec, char *why, size_t cap) {
+static int source_open_test(struct source *s, const char *spec, const struct source_terms *terms, char *why,
+                            size_t cap) {
     const char *wrong = NULL;
     s->kind = SOURCE_TEST;
     s->media.kind = "test";
@@ -8286,7 +8335,7 @@ static int source_open_test(struct source *s, const char *spec, char *why, size_
     s->picture_cap = pattern_cells(&s->pattern) * SOURCE_MACROBLOCK + 256;
     s->cells = malloc(pattern_cells(&s->pattern));
     s->picture = malloc(s->picture_cap);
-    if (!s->cells || !s->picture) {
+    if (!s->cells || !s->picture || (s->pattern.beep && !source_may_sound(s, terms))) {
         snprintf(why, cap, "out of memory");
         return -1;
     }
@@ -8334,11 +8383,12 @@ static struct source *source_open(const char *text, const struct source_terms *t
     }
     s->media.kind = "push";
     media_start(&s->media, s->history, terms->history, s->packets, terms->drops);
-    if (text && !strncmp(text, "test:", 5)) rc = source_open_test(s, text + 5, why, cap);
+    if (text && !strncmp(text, "test:", 5)) rc = source_open_test(s, text + 5, terms, why, cap);
     else if (text && !strcmp(text, "-")) rc = source_open_pipe(s, why, cap);
     else if (text && (!strncmp(text, "rtsp:", 5) || !strncmp(text, "rtsps:", 6)))
         rc = source_open_camera(s, text, terms, why, cap);
     else if (text) rc = source_open_file(s, text, why, cap);
+    else if (!source_may_sound(s, terms)) rc = -1, snprintf(why, cap, "out of memory");
     if (!rc) return s;
     source_close(s);
     return NULL;
@@ -9061,6 +9111,20 @@ int wcam_push_bytes(wcam *w, int stream, const void *bytes, size_t n) {
     return 0;
 }
 
+int wcam_push_audio(wcam *w, int stream, enum wcam_audio format, const void *bytes, size_t n, int64_t pts_us) {
+    struct source *s = wcam_source(w, stream);
+    if (!s || s->kind != SOURCE_PUSH) return wcam_fail(w, WCAM_EGONE, "stream %d is not one that is pushed", stream);
+    if (!w->clocked) return wcam_fail(w, WCAM_EINVAL, "call wcam_tick first: it tells the time");
+    bool known = format == WCAM_PCMU || format == WCAM_PCMA || format == WCAM_OPUS;
+    if (!known || pts_us > BASE_NEVER / 4 || pts_us < -(BASE_NEVER / 4) || n > BASE_AU)
+        return wcam_fail(w, WCAM_EINVAL, "the format, the length or the time of the sound is none");
+    if (format == WCAM_OPUS && n > RTP_PAYLOAD)
+        return wcam_fail(w, WCAM_EFULL, "the Opus packet is larger than a datagram");
+    source_push_sound(s, (enum base_sounds)format, base_span(bytes, n), pts_us,
+                      w->server.sockets ? net_now() : w->server.site.born);
+    return 0;
+}
+
 int wcam_run(wcam *w) {
     while (!w->server.stop)
         if (server_round(&w->server, BASE_NEVER) < 0) return wcam_fail(w, WCAM_ESYSTEM, "poll: %s", strerror(errno));
@@ -9240,7 +9304,7 @@ static void main_help(void) {
     puts("usage: webrtc_cam [options] [NAME[/STREAM]=]SOURCE ...\n\n"
          "Shows H.264 cameras in browsers over WebRTC: start it and open the address it prints.\n"
          "SOURCE is an IP camera's address, rtsp://NAME:PASSWORD@HOST[:PORT]/PATH; a path to an H.264\n"
-         "byte stream (Annex B), looped; - for one on standard input; or test:[WxH][@FPS][,gop=N] for\n"
+         "byte stream (Annex B), looped; - for one on standard input; or test:[WxH][@FPS][,gop=N][,beep] for\n"
          "the built-in picture (default). @FILE reads further arguments from a file, one per line,\n"
          "which keeps passwords out of ps.\n");
     for (size_t i = 0; i < sizeof main_options / sizeof *main_options; i++) {

@@ -49,6 +49,9 @@ enum wcam_error {
     WCAM_EGONE = -8    /* no such stream or viewer */
 };
 
+/* Formats of sound that browsers take unchanged: G.711 (8,000 samples a second, one channel), Opus (RFC 6716). */
+enum wcam_audio { WCAM_PCMU = 1, WCAM_PCMA, WCAM_OPUS };
+
 enum wcam_log_level { WCAM_LOG_ERROR, WCAM_LOG_INFO, WCAM_LOG_DEBUG };
 
 /* An IPv4 or IPv6 address with its UDP or TCP port in host byte order. */
@@ -94,7 +97,7 @@ void wcam_destroy(wcam *w);
 
 /* Adds a stream. name: "NAME" or "NAME/STREAM", each [A-Za-z0-9_-]{1,32}; NAME is none of api, metrics, healthz, hub.
  * source: "rtsp://NAME:PASSWORD@HOST[:PORT]/PATH", an IP camera; a path to an H.264 byte stream (Annex B), looped; "-":
- * one on standard input; "test:[WxH][@FPS][,gop=N]"; NULL: access units come by wcam_push. fps: frames per second of a file without VUI timing, or to overrule it; 0: VUI, else 25.
+ * one on standard input; "test:[WxH][@FPS][,gop=N][,beep]"; NULL: access units come by wcam_push. fps: frames per second of a file without VUI timing, or to overrule it; 0: VUI, else 25.
  * Returns the stream's number, 0 or more.
  *     int front = wcam_add(w, "front", NULL, 0); */
 int wcam_add(wcam *w, const char *name, const char *source, double fps);
@@ -109,6 +112,12 @@ int wcam_push(wcam *w, int stream, const void *unit, size_t n, int64_t pts_us);
  * found out; their time is the time of this call. Not to be mixed with wcam_push on one stream.
  *     while ((n = read(fd, buffer, sizeof buffer)) > 0) wcam_push_bytes(w, front, buffer, n); */
 int wcam_push_bytes(wcam *w, int stream, const void *bytes, size_t n);
+
+/* Pushes sound of a stream that is pushed: G.711 samples in any number, or one Opus packet (RFC 7587). pts_us: of its first
+ * sample, on the clock of wcam_push. It reaches browsers whose offer has an audio section. WCAM_EINVAL, WCAM_EGONE;
+ * WCAM_EFULL: an Opus packet of over 1,154 bytes.
+ *     wcam_push_audio(w, front, WCAM_PCMU, samples, 160, block_number * 20000LL); */
+int wcam_push_audio(wcam *w, int stream, enum wcam_audio format, const void *bytes, size_t n, int64_t pts_us);
 
 /* Serves until wcam_stop. 0, or WCAM_ESYSTEM.
  *     wcam_run(w); */
