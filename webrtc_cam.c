@@ -73,7 +73,7 @@
 #define _POSIX_C_SOURCE 200809L
 #endif
 #if defined(WCAM_MINIMAL) /* the core alone */
-#define WCAM_NO_PATTERN
+#define WCAM_NO_PATTERN 1
 #endif
 #include "webrtc_cam.h"
 
@@ -2546,7 +2546,8 @@ static size_t pattern_cells(const struct pattern *p) {
 }
 
 static void pattern_start(struct pattern *p, uint8_t *cells) {
-    *p = (struct pattern){.width = p->width, .height = p->height, .fps = p->fps, .gop = p->gop, .need_idr = true};
+    *p = (struct pattern){
+        .width = p->width, .height = p->height, .fps = p->fps, .gop = p->gop, .beep = p->beep, .need_idr = true};
     p->mbw = (p->width + 15) / 16;
     p->mbh = (p->height + 15) / 16;
     p->cols = p->width / 16;
@@ -5650,9 +5651,9 @@ static int64_t sender_pump(struct sender *s, int64_t now) {
 static void sender_sound(struct sender *s, int64_t now) {
     uint8_t packet[BASE_DATAGRAM + SEAL_ROOM];
     const struct media *m = s->media;
-    if (s->state != SENDER_LIVE || !s->sound.spoke || m->sounds - s->sound.cursor > MEDIA_SOUNDS / 2)
-        s->sound.cursor = m->sounds - (s->state == SENDER_LIVE && m->sounds);
-    for (; s->sound.open && s->sound.cursor < m->sounds; s->sound.cursor++) {
+    if (!s->sound.open || s->state != SENDER_LIVE) s->sound.cursor = m->sounds;
+    if (m->sounds - s->sound.cursor > MEDIA_SOUNDS / 2) s->sound.cursor = m->sounds - 1;
+    for (; s->sound.cursor < m->sounds; s->sound.cursor++) {
         const struct media_sound *p = &m->sound[s->sound.cursor % MEDIA_SOUNDS];
         if (s->sound.pt[p->kind] > 127) continue;
         struct rtp_packet h = {.pt = s->sound.pt[p->kind],
