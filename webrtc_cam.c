@@ -900,7 +900,7 @@ static enum drop stun_read(struct span s, struct stun_msg *m) {
     size_t length = bytes_r16(&r);
     uint32_t cookie = bytes_r32(&r);
     m->id = bytes_take(&r, 12).p;
-    /* RFC 8489 6: two zero bits, the cookie, a length that is a multiple of 4 and covers all that follows */
+    /* RFC 8489 6.3: two zero bits, the cookie, a length that is a multiple of 4 and covers all that follows */
     if (r.bad || m->type & 0xc000 || cookie != STUN_COOKIE || length % 4 || length != bytes_left(&r))
         return DROP_STUN_MALFORMED;
     while (bytes_left(&r)) {
@@ -1059,7 +1059,7 @@ static enum drop ice_input(struct ice *ice, const struct path *path, struct span
         stun_refuse(reply, m, 420, key);
         return DROP_STUN_ATTRIBUTE;
     }
-    /* RFC 8445 6.1.1: the lite agent is controlled, always. 7.3.1.1: a second controlled agent is told so. */
+    /* RFC 8445 6.1.1: the lite agent is controlled, always. RFC 8445 7.3.1.1: a second controlled agent is told so. */
     if (m->controlled) {
         stun_refuse(reply, m, 487, key);
         return DROP_ICE_ROLE;
@@ -1517,7 +1517,7 @@ static bool seal_unrtcp(struct seal *s, uint8_t *p, size_t *n) {
 }
 
 /* ==== 9 sdp =================================================================
- * Reads an offer (RFC 8866, 8829) and writes the answer: one H.264 video section, sendonly, and one for sound where there
+ * Reads an offer (RFC 8866, 9429) and writes the answer: one H.264 video section, sendonly, and one for sound where there
  * may be some; what cannot be served gets port 0 in its own section and leaves the others alone.
  * pure; uses base, bytes, text
  */
@@ -3935,7 +3935,7 @@ struct rtsp_auth {
     unsigned count; /* requests with this nonce */
 };
 
-/* The next key=value of a WWW-Authenticate header (RFC 7235 4.1); a scheme may stand in front of the key. */
+/* The next key=value of a WWW-Authenticate header (RFC 9110 11.6.1); a scheme may stand in front of the key. */
 static bool rtsp_next_param(struct span *s, struct span *scheme, struct span *key, struct span *value) {
     *s = text_trim(*s);
     if (!s->n) return false;
@@ -8410,6 +8410,7 @@ enum server_limits {
     SERVER_ACCEPTS = 32,
     SERVER_PIPELINE = 4 /* requests of one connection per round */
 };
+typedef char server_fds_fit[(int)SERVER_FDS <= (int)WCAM_FDS_MAX ? 1 : -1];
 #define SERVER_REQUEST (10 * BASE_S) /* for a whole request to come in, and a response to go out */
 #define SERVER_DEAF    (200 * BASE_MS)
 #define SERVER_IDLE    (30 * BASE_S)  /* between two requests; of a WebSocket, before it is pinged */

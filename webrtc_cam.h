@@ -71,7 +71,7 @@ struct wcam_config {
     const char *const *origins;    /* CORS: other pages' origins that may use it, "https://example.org", or "*" */
     const char *const *public_ips; /* further addresses by which browsers reach this server: in front of a NAT */
     int max_viewers;               /* 0: 64; at most 4096 */
-    size_t history;  /* bytes of packets kept per stream, 0: 8 MiB, at least 64 KiB; holds a GOP to join */
+    size_t history;    /* bytes of packets kept per stream, 0: 8 MiB, at least 64 KiB; holds a GOP to join */
     int keep_warm;     /* 1: stay connected to RTSP cameras while nobody watches; 0: call them on demand */
     int insecure_rtsp; /* 1: take any certificate of an rtsps:// camera */
     int no_audio;      /* 1: leave the cameras' sound out */
@@ -128,14 +128,16 @@ int wcam_run(wcam *w);
 void wcam_stop(wcam *w);
 
 /* Serves for a while: does what is due, waiting at most wait_ms milliseconds for something to happen (0: not at all).
- * Returns the milliseconds until it has to be called again even if no descriptor is ready.
- *     while (encode(&unit)) { wcam_push(w, 0, unit.p, unit.n, unit.pts); wcam_service(w, 0); } */
+ * Returns the milliseconds until it has to be called again even if no descriptor is ready (INT_MAX: no need), or
+ * WCAM_ESYSTEM.
+ *     while (encode(&picture)) { wcam_push(w, 0, picture.p, picture.n, picture.pts); wcam_service(w, 0); } */
 int wcam_service(wcam *w, int wait_ms);
 
 /* The descriptors to watch in somebody else's event loop; call wcam_service(w, 0) when one is ready or time is up.
- * Writes up to cap of them and for each POLLIN | POLLOUT (poll.h) to events. Returns how many there are: ask again
- * after each wcam_service.
- *     n = wcam_fds(w, fds, events, 64); */
+ * Writes up to cap of them and for each POLLIN | POLLOUT (poll.h) to events. Returns how many there are, at most
+ * WCAM_FDS_MAX: ask again after each wcam_service.
+ *     n = wcam_fds(w, fds, events, WCAM_FDS_MAX); */
+enum wcam_limits { WCAM_FDS_MAX = 448 };
 int wcam_fds(wcam *w, int *fds, short *events, int cap);
 
 /* The address to open in a browser, "http://localhost:8080/"; lives as long as w.
@@ -144,6 +146,7 @@ const char *wcam_url(const wcam *w);
 
 /* Signaling by other means than HTTP: takes an SDP offer (RFC 8866), writes the answer with a NUL to answer[cap]. id
  * receives the viewer's name (at least 24 bytes). WCAM_EGONE, WCAM_EFULL, WCAM_EOFFER, WCAM_EMEDIA: see wcam_why.
+ * Without sockets the answer has no candidate: the address at which you receive is for you to add.
  *     if (!wcam_offer(w, 0, offer, strlen(offer), answer, sizeof answer, id)) send_back(answer); */
 int wcam_offer(wcam *w, int stream, const char *offer, size_t n, char *answer, size_t cap, char id[24]);
 
@@ -156,8 +159,8 @@ int wcam_hang_up(wcam *w, const char *id);
  *     wcam_input(w, &from, bytes, n, now_us); */
 void wcam_input(wcam *w, const struct wcam_addr *from, void *bytes, size_t n, int64_t now_us);
 
-/* Without sockets: tells the time, and does what is due at now_us; to be called before anything else. unix_us is the time of day in microseconds since 1970 (for RTCP).
- * Returns the time by which to call again.
+/* Without sockets: tells the time, and does what is due at now_us; to be called before anything else. unix_us is the time
+ * of day in microseconds since 1970 (for RTCP). Returns the time by which to call again, INT64_MAX when nothing is due.
  *     next = wcam_tick(w, now_us, unix_us); */
 int64_t wcam_tick(wcam *w, int64_t now_us, int64_t unix_us);
 

@@ -7,7 +7,7 @@
 #include <stdio.h>
 
 int main(int argc, char **argv) {
-    struct wcam_config config = {0}; /* zero: this machine only, port 8080, 64 viewers */
+    static struct wcam_config config; /* zero: this machine only, port 8080, 64 viewers */
     wcam *w;
     if (argc > 1) config.listen = argv[1];
     if (wcam_create(&config, &w) || wcam_add(w, "cam", "test:", 0) < 0) {

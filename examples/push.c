@@ -44,11 +44,13 @@ static void wants_keyframe(void *user_data, int stream) {
 }
 
 int main(int argc, char **argv) {
-    struct wcam_config config = {.listen = argc > 3 ? argv[3] : NULL, .keyframe = wants_keyframe};
+    static struct wcam_config config;
     static unsigned char bytes[64 * 1024 * 1024];
     struct encoder encoder = {bytes, 0, 0};
     FILE *f = argc > 2 ? fopen(argv[1], "rb") : NULL;
     int fps = argc > 2 ? atoi(argv[2]) : 0;
+    config.listen = argc > 3 ? argv[3] : NULL;
+    config.keyframe = wants_keyframe;
     if (f) encoder.size = fread(bytes, 1, sizeof bytes, f);
     if (!encoder.size || fps < 1) return fprintf(stderr, "usage: push UNITS.h264 FPS [LISTEN]\n"), 2;
     fclose(f);

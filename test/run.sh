@@ -1,8 +1,8 @@
 #!/bin/sh
-# Every test there is. usage: run.sh [STEP ...], steps: check unit fuzz cli examples browser (all)
+# Every test there is. usage: run.sh [STEP ...], steps: check unit fuzz cli examples install browser cross (all)
 # Each step prints its own lines; the last line counts them all: "N passed, N failed".
 cd "$(dirname "$0")/.." || exit 1
-steps=${*:-check unit fuzz cli examples browser}
+steps=${*:-check unit fuzz cli examples install browser cross}
 libs="-lsrtp2 -lmbedtls -lmbedx509 -lmbedcrypto"
 sanitize="-std=c99 -g -O1 -fsanitize=address,undefined -fno-sanitize-recover=undefined"
 passed=0 failed=0 skipped=0
@@ -41,6 +41,8 @@ unit)
         suite "unit: gcc, system mbedTLS, sanitizers" build/unit
     quietly "unit tests build: clang" clang -std=c99 -O2 test/unit.c -o build/unit_clang $libs &&
         suite "unit: clang, optimized" build/unit_clang
+    quietly "bad links build: gcc, sanitizers" gcc $sanitize -O2 test/link.c -o build/link $libs &&
+        suite "link: a player behind bad links, sanitizers" build/link
     if newer_mbedtls "unit: mbedTLS 3.6"; then
         # shellcheck disable=SC2046  # several words each
         quietly "unit tests build: mbedTLS 3.6" gcc $sanitize $(cat build/mbedtls36/cflags) test/unit.c -o build/unit36 \
@@ -51,10 +53,17 @@ cli)
     quietly "program builds with sanitizers" gcc $sanitize -DWCAM_MAIN webrtc_cam.c -o build/webrtc_cam_asan $libs
     WCAM_BIN=build/webrtc_cam_asan suite "command line and HTTP" python3 test/cli.py ;;
 examples) suite "examples" python3 test/examples.py ;;
+install) suite "make install" python3 test/install.py ;;
+cross) suite "another C library, a big-endian machine" sh test/cross.sh ${CROSS:-musl powerpc} ;;
 browser)
     quietly "make" make --no-print-directory
     suite "Chromium" node test/browser/run.mjs
+    suite "Chromium, the viewer page" node test/browser/page.mjs
     suite "Chromium, real streams" node test/browser/streams.mjs
+    suite "signaling by WebSocket" node test/browser/socket.mjs
+    suite "Chromium, examples/own_page.html" node test/browser/own_page.mjs
+    suite "Chromium, standard input" node test/browser/pipe.mjs
+    suite "Chromium, bad networks" node test/browser/network.mjs gap fresh
     if newer_mbedtls "Chromium, mbedTLS 3.6"; then
         # shellcheck disable=SC2046
         quietly "program builds with mbedTLS 3.6" gcc -std=c99 -O2 -DWCAM_MAIN $(cat build/mbedtls36/cflags) \

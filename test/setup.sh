@@ -3,6 +3,7 @@
 #
 # usage: setup.sh build     what `make` needs
 #        setup.sh test      that, and what `make test` and `make check` need
+#        setup.sh cross     that, and the compilers of `make cross`
 set -u
 cd "$(dirname "$0")" || exit 1
 
@@ -31,7 +32,7 @@ missing_build() {
 
 missing_test() {
     missing_build
-    for tool in clang clang-format cppcheck x264 ffmpeg npm python3; do have $tool || echo $tool; done
+    for tool in g++ clang clang-format cppcheck x264 ffmpeg npm python3; do have $tool || echo $tool; done
     have node || echo nodejs
     have chromium || have chromium-browser || have google-chrome ||
         if known chromium || ! known chromium-browser; then echo chromium; else echo chromium-browser; fi
@@ -44,12 +45,23 @@ missing_test() {
     fi
 }
 
+# Worth having, and not worth failing for: gcc-multilib and the cross compilers exclude each other. A line is one install.
+wanted() {
+    have mandoc || echo mandoc
+    have musl-gcc || echo musl-tools
+    have qemu-ppc || have qemu-ppc-static || echo qemu-user-static
+    for pair in powerpc-linux-gnu:powerpc $1; do
+        have "${pair%:*}-gcc" || echo "gcc-${pair%:*}" "libc6-dev-${pair#*:}-cross"
+    done
+}
+
 as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
 apt() {
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 "$@" >"$log" 2>&1 </dev/null
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 -o APT::Get::Remove=false \
+        "$@" >"$log" 2>&1 </dev/null
 }
 
 # A package list that is absent or stale shows as a failed install; it is fetched once, then.
@@ -84,8 +96,9 @@ browser_driver() {
 }
 
 case "${1:-}" in
-build | test) group=$1 ;;
-*) echo "usage: setup.sh build|test" >&2; exit 2 ;;
+build | test) group=$1 others= ;;
+cross) group=test others='i686-linux-gnu:i386 aarch64-linux-gnu:arm64 arm-linux-gnueabihf:armhf s390x-linux-gnu:s390x' ;;
+*) echo "usage: setup.sh build|test|cross" >&2; exit 2 ;;
 esac
 log=$(mktemp) || exit 1
 trap 'rm -f "$log"' EXIT
@@ -98,4 +111,9 @@ for pass in 1 2 3; do       # the second pass finds what hangs on the first; the
     # shellcheck disable=SC2086  # one word a package
     install $missing
 done
-[ $group = build ] || browser_driver
+[ $group = test ] || exit 0
+browser_driver
+wanted "$others" | while read -r packages; do
+    # shellcheck disable=SC2086
+    (install $packages) || echo "setup: the tests skip what needs $packages" >&2
+done
