@@ -216,7 +216,12 @@ def sdp_seeds():
 
 # ---- http: kind (0 head, 1 chunked body; above: the bytes that come at once), bytes ----
 
+UPGRADE = b' HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n'
 REQUESTS = {
+    'metrics': b'GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n',
+    'socket': b'GET /cam/ws?stream=low' + UPGRADE + b'\r\n',
+    'socket_foreign': b'GET /cam/ws' + UPGRADE + b'Origin: http://evil.example\r\n\r\n',
+    'socket_plain': b'GET /cam/ws HTTP/1.1\r\nHost: localhost\r\n\r\n',
     'get': b'GET / HTTP/1.1\r\nHost: localhost\r\n\r\n',
     'old': b'GET /cam HTTP/1.0\r\nConnection: keep-alive\r\n\r\n',
     'absolute': b'GET http://localhost:8080/cam?stream=low#x HTTP/1.1\r\nHost: localhost:8080\r\n\r\n',
@@ -486,6 +491,61 @@ def guard_seeds():
         yield name + '_any', u8(0x80 | 0x1c) + request.replace(b'\r\n\r\n', b'\r\nOrigin: http://localhost\r\n\r\n')
 
 
+# ---- json: which name, text; ws: 1 raw, step, frames or what makes them; signal: commands ----
+
+JSON = ['{}', '{"type":"bye"}', ' {"x" : [1, -2.5e+3, true, null, {"x":"\\ud83d\\ude00\\n"}] , "x":2}\r\n', '{"sdp":"v=0\\r\\n","type":"offer"}',
+        '{"type":"candidate","candidate":{"candidate":"","sdpMid":"0","sdpMLineIndex":0,"usernameFragment":null}}', '{"":"\u00e9\u20ac"}',
+        '{"x":"1}', '{"x":"\\q"}', '{"x":' + '[' * 7 + ']' * 7 + '}', '{"x":' + '[' * 8 + ']' * 8 + '}', '{"x":01}', '{"x":"\\ud800"}', '{}\0', '"\\u0041"', '']
+
+
+def json_seeds():
+    for i, text in enumerate(JSON):
+        for name in range(4):
+            yield '%d_%d' % (i, name), u8(name) + text.encode()
+
+
+def ws_frame(first, data, mask=b'\x37\xfa\x21\x3d'):
+    n = len(data)
+    head = u8(0x80 | n) if n < 126 else u8(0xfe) + u16(n) if n < 65536 else u8(0xff) + struct.pack('>Q', n)
+    return u8(first) + head + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(data))
+
+
+def ws_seeds():
+    raw = lambda *frames: u8(1, 5) + b''.join(frames)
+    text, part = ws_frame(0x81, b'{"type":"bye"}'), ws_frame(1, b'a\xc3')
+    for name, frames in {
+            'text': [text] * 3, 'pieces': [part, ws_frame(0x89, b'ping'), ws_frame(0, b'\xa9b'), ws_frame(0x8a, b''), ws_frame(0x80, b''), text],
+            'close': [text, ws_frame(0x88, u16(1000) + b'bye'), text], 'close_empty': [ws_frame(0x88, b'')], 'close_1': [ws_frame(0x88, b'x')],
+            'close_999': [ws_frame(0x88, u16(999))], 'close_utf8': [ws_frame(0x88, u16(1001) + b'\xff')], 'utf8': [ws_frame(0x81, b'\xce\xa0\xff')],
+            'cut_utf8': [part, ws_frame(0x80, b'x')], 'unmasked': [bytes.fromhex('810548656c6c6f')], 'rsv': [ws_frame(0xc1, b'')], 'opcode': [ws_frame(0x83, b'')],
+            'binary': [ws_frame(0x82, b'x')], 'long_ping': [ws_frame(0x89, bytes(126))], 'cut_ping': [ws_frame(9, b'')], 'nothing': [ws_frame(0x80, b'')],
+            'nested': [part, text], 'not_shortest': [bytes.fromhex('81fe0001000000007a')], 'top_bit': [bytes.fromhex('81ff8000000000000000')],
+            'huge': [bytes.fromhex('81ff7fffffffffffffff')], 'large': [ws_frame(0x81, b'x' * 40000)], 'many': [ws_frame(0x8a, b'')] * 900}.items():
+        yield name, raw(*frames)
+    make = lambda what, data=b'', more=None: u8(what) + (b'' if more is None else u16(more)) + u8(len(data)) + data
+    yield 'made_largest', u8(0, 200) + make(8, b'', 65535) + make(1 | 8, b'', 65535) + make(3, b'y')
+    yield 'made_too_large', u8(0, 90) + make(1 | 8, b'', 65535) + make(4, b'ping') + make(3, b'yy')
+    yield 'made_pieces', u8(0, 3) + make(1, b'a') + make(2) + make(4, b'p') * 3 + make(2 | 8, b'', 300) + make(3, b'b') + make(6, u16(1001))
+    yield 'made_forms', u8(0, 9) + make(16 | 8, b'', 126) + make(16, b'short')
+    yield 'made_cut', u8(0, 9) + make(64, b'one byte is missing')
+
+
+def signal_seeds():
+    offer = lambda who, text=b'': u8(who << 4 | 1) + block(text)
+    raw = lambda who, text: u8(who << 4) + block(text)
+    bye = lambda who: u8(who << 4 | 2) + block(b'')
+    wait = lambda n: u8(5, n)
+    yield 'all', b''.join(raw(0, text.encode()) for text in JSON)
+    yield 'session', offer(0) + offer(0) + bye(0) + offer(1) + u8(1 << 4 | 6) + offer(2) + u8(2 << 4 | 7)
+    yield 'full', b''.join(offer(i) for i in range(5)) + wait(80) + offer(4) + offer(4) + wait(255) + wait(255) + offer(0)
+    yield 'hung_up', (offer(0) + u8(7) + offer(1) + offer(2)) * 3 + wait(255) + offer(0) + offer(1)
+    yield 'ended', offer(0) + u8(7 | 8) + offer(0) + u8(7 | 8) + offer(0)
+    yield 'hurried', offer(0) * 70
+    yield 'text', u8(3) + block(OFFER.replace('\n', '\r\n').encode()) + u8(0x13) + block(b'v=0\r\n')
+    yield 'large', raw(0, json.dumps({'type': 'offer', 'sdp': OFFER.replace('\n', '\r\n') + ''.join(
+        'm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:' + '\u00e9' * 1500 + '\r\n' for _ in range(12))}, ensure_ascii=False).encode())
+
+
 # ---- what others have collected ----
 
 def data_files(root, folder):
@@ -518,6 +578,7 @@ def data_seeds(root):
             yield 'guard', str(i), u8(0x8f) + raw
     for name, data in data_files(root, 'vectors/sdp_browsers'):
         yield 'sdp', name, u8(1) + data
+        yield 'signal', name, u8(3) + block(data)
         yield 'route', name, u8(0, 0) + block(http_post(data))
     for name, data in data_files(root, 'h264'):
         if not name.endswith('.json'):
@@ -540,7 +601,7 @@ def data_seeds(root):
 
 
 OWN = {'stun': stun_seeds, 'dtls': dtls_seeds, 'rtcp': rtcp_seeds, 'sdp': sdp_seeds, 'http': http_seeds, 'h264': h264_seeds, 'intake': intake_seeds,
-       'route': route_seeds, 'viewer': viewer_seeds, 'text': text_seeds, 'guard': guard_seeds}
+       'route': route_seeds, 'viewer': viewer_seeds, 'text': text_seeds, 'guard': guard_seeds, 'json': json_seeds, 'ws': ws_seeds, 'signal': signal_seeds}
 
 
 def main():

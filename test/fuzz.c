@@ -97,7 +97,8 @@ static struct site *world_reset(void) {
     must(!s->site.lobby.count);
     for (int i = 0; i < s->site.streams; i++) source_close(s->source[i]);
     s->site.streams = 0;
-    s->site.lobby.joined = s->site.lobby.packets = s->site.lobby.octets = 0;
+    s->site.lobby.joined = 0;
+    memset(&s->site.lobby.left, 0, sizeof s->site.lobby.left);
     s->site.lobby.wall = s->told = 0;
     s->told_joined = 0;
     s->told_count = 0;
@@ -1384,9 +1385,10 @@ static void feed_step(struct rd *in) {
 static void fuzz_sender(struct rd in) {
     uint8_t keys[DTLS_KEYS];
     unsigned flags = bytes_r8(&in);
-    uint32_t random[5] = {1, 2, 3}, run = feed.run + 1;
+    uint32_t random[SENDER_RANDOM] = {1, 2, 3}, run = feed.run + 1;
     random[3] = bytes_r16(&in);
     random[4] = bytes_r16(&in);
+    for (uint32_t i = 5; i < SENDER_RANDOM; i++) random[i] = i;
     must(wcam_srtp_ready());
     memset(&feed, 0, sizeof feed);
     memset(keys, 7, sizeof keys);
@@ -1493,7 +1495,7 @@ static void route_check_response(struct span all, const struct http_resp *r) {
         if (text_like(name, "content-length")) must(!lengths++ && text_uint(text_trim(value), SERVER_OUT, &length));
         if (text_like(name, "content-type")) types++;
     }
-    must(types <= 1 && lengths == (r->status != 204) && s.n == (r->head ? 0 : length));
+    must(types <= 1 && lengths == (r->status != 204 && r->status != 101) && s.n == (r->head ? 0 : length));
     if (!r->type || !strstr(r->type, "json") || r->head) return;
     must(json_value(&s, 0));
     json_blank(&s);
@@ -1547,6 +1549,7 @@ static void route_configure(struct site *s, unsigned flags) {
 static size_t route_one(struct site *s, struct span in, unsigned flags) {
     static struct http_req q;
     static struct http_resp r;
+    static struct signal socket;
     static uint8_t page[SERVER_OUT], out[SERVER_OUT + 4096];
     int head = http_read(in, &q);
     if (head <= 0) return 0;
@@ -1562,12 +1565,13 @@ static size_t route_one(struct site *s, struct span in, unsigned flags) {
         if (!whole) return 0;
     } else if (used > rest.n || used > HTTP_BODY) return 0;
     else body = fuzz_own(base_span(rest.p, used));
-    struct route t = {s, &q, body, {4, 5000, {127, 0, 0, 1}}, {4, 8080, {127, 0, 0, 1}}, world_now};
+    struct route t = {s, &q, body, {4, 5000, {127, 0, 0, 1}}, {4, 8080, {127, 0, 0, 1}}, world_now, &socket};
     struct wr w = bytes_wr(out, sizeof out);
     server_reserve_viewer(&world->server);
     http_respond(&r, page, flags & 1 ? 1024 : sizeof page);
     route_serve(&t, &r);
-    must(r.status >= 200 && r.status < 600 && !r.extra.bad);
+    must((r.status == 101 || r.status >= 200) && r.status < 600 && !r.extra.bad);
+    if (r.status == 101) must(ws_asked_for(&q) && socket.media && text_is(q.method, "GET"));
     route_check_secret(&s->guard, &q, base_span(in.p, (size_t)head), r.status);
     must(http_finish(&r, &w));
     fuzz_free(body);
@@ -2003,6 +2007,429 @@ static void fuzz_viewer(struct rd in) {
     world_reset();
 }
 
+/* ---- json: the reader against one written another way, from the grammar ---- */
+
+enum { READ_DEPTH = TEXT_DEPTH };
+
+/* Each returns where what it reads ends, NULL: none is there. The text ends with a NUL that is no part of it. */
+static const uint8_t *read_value(const uint8_t *p, int depth);
+
+static const uint8_t *read_blank(const uint8_t *p) {
+    while (*p == ' ' || *p == '\t' || *p == '\r' || *p == '\n') p++;
+    return p;
+}
+
+static const uint8_t *read_string(const uint8_t *p) {
+    if (*p++ != '"') return NULL;
+    while (*p != '"') {
+        if (*p < 0x20) return NULL;
+        if (*p++ != '\\') continue;
+        if (*p == 'u') {
+            for (int i = 1; i < 5; i++)
+                if (!p[i] || !strchr("0123456789abcdefABCDEF", p[i])) return NULL;
+            p += 4;
+        } else if (!*p || !strchr("\"\\/bfnrt", *p)) return NULL;
+        p++;
+    }
+    return p + 1;
+}
+
+static const uint8_t *read_number(const uint8_t *p) {
+    if (*p == '-') p++;
+    if (*p < '0' || *p > '9') return NULL;
+    if (*p == '0') p++;
+    else
+        while (*p >= '0' && *p <= '9') p++;
+    for (int part = 0; part < 2; part++) {
+        if (part ? *p != 'e' && *p != 'E' : *p != '.') continue;
+        p++;
+        if (part && (*p == '+' || *p == '-')) p++;
+        if (*p < '0' || *p > '9') return NULL;
+        while (*p >= '0' && *p <= '9') p++;
+    }
+    return p;
+}
+
+static const uint8_t *read_list(const uint8_t *p, uint8_t end, int depth) {
+    p = read_blank(p + 1);
+    if (*p == end) return p + 1;
+    for (;; p++) {
+        p = read_blank(p);
+        if (end == '}') {
+            if (!(p = read_string(p))) return NULL;
+            p = read_blank(p);
+            if (*p++ != ':') return NULL;
+        }
+        if (!(p = read_value(p, depth - 1))) return NULL;
+        p = read_blank(p);
+        if (*p == end) return p + 1;
+        if (*p != ',') return NULL;
+    }
+}
+
+static const uint8_t *read_value(const uint8_t *p, int depth) {
+    p = read_blank(p);
+    if (*p == '"') return read_string(p);
+    if (*p == '{' || *p == '[') return depth ? read_list(p, *p == '{' ? '}' : ']', depth) : NULL;
+    for (size_t i = 0; i < 3; i++) {
+        const char *word = i == 0 ? "true" : i == 1 ? "false" : "null";
+        if (!strncmp((const char *)p, word, strlen(word))) return p + strlen(word);
+    }
+    return read_number(p);
+}
+
+/* UTF-8 by its numbers: decoded, and encoded again it must be the same. */
+static bool read_utf8(struct span s) {
+    for (size_t i = 0; i < s.n;) {
+        uint8_t again[4];
+        struct wr w = bytes_wr(again, sizeof again);
+        size_t n = s.p[i] < 0x80 ? 1 : s.p[i] >> 5 == 6 ? 2 : s.p[i] >> 4 == 14 ? 3 : s.p[i] >> 3 == 30 ? 4 : 0;
+        if (!n || s.n - i < n) return false;
+        uint32_t c = n == 1 ? s.p[i] : s.p[i] & (0x7fu >> n);
+        for (size_t k = 1; k < n; k++) {
+            if (s.p[i + k] >> 6 != 2) return false;
+            c = c << 6 | (s.p[i + k] & 63u);
+        }
+        if (c > 0x10ffff || c >> 11 == 27) return false;
+        text_put_utf8(&w, c);
+        if (!text_same(bytes_written(&w), base_span(s.p + i, n))) return false;
+        i += n;
+    }
+    return true;
+}
+
+/* One string value: what it says, where it lies over itself; and escaped whole it says the same again. */
+static void json_check_string(struct span value) {
+    struct span own = fuzz_own(value);
+    struct wr w = bytes_wr((void *)(uintptr_t)own.p, own.n), e;
+    bool ok = text_unjson(&w, own);
+    must(!ok || (read_utf8(bytes_written(&w)) && !(w.n && memchr(w.p, 0, w.n)) && w.n + 2 <= value.n));
+    if (!ok || w.n > 4096) {
+        fuzz_free(own);
+        return;
+    }
+    uint8_t *p = malloc(w.n * 6 + 2), *back = malloc(w.n * 6 + 2);
+    must(p && back);
+    e = bytes_wr(p, w.n * 6 + 2);
+    bytes_w8(&e, '"');
+    bool plain = true; /* \uXXXX of each byte says the same as long as the bytes are characters */
+    for (size_t i = 0; i < w.n; i++) text_putf(&e, "\\u%04X", w.p[i]), plain = plain && w.p[i] < 0x80;
+    bytes_w8(&e, '"');
+    struct wr b = bytes_wr(back, w.n * 6 + 2);
+    must(!e.bad && text_unjson(&b, bytes_written(&e)));
+    must(!plain || text_same(bytes_written(&b), bytes_written(&w)));
+    free(p);
+    free(back);
+    fuzz_free(own);
+}
+
+static void fuzz_json(struct rd in) {
+    static const char *const names[] = {"type", "sdp", "x", ""};
+    const char *name = names[bytes_r8(&in) & 3];
+    struct span s = fuzz_own(fuzz_take(&in, 65536)), value = base_span((const uint8_t *)"?", 1);
+    uint8_t *c = malloc(s.n + 1);
+    must(c);
+    if (s.n) memcpy(c, s.p, s.n);
+    c[s.n] = 0;
+    bool utf8 = text_utf8(s), ok = text_json_object(s, name, &value);
+    must(utf8 == read_utf8(s));
+    const uint8_t *begin = read_blank(c), *end = *begin == '{' ? read_value(begin, READ_DEPTH) : NULL;
+    must(ok == (utf8 && end && read_blank(end) == c + s.n));
+    if (ok && value.p) {
+        must(fuzz_inside(value, s) && value.n);
+        uint8_t *v = malloc(value.n + 1);
+        must(v);
+        memcpy(v, value.p, value.n);
+        v[value.n] = 0;
+        must(read_value(v, READ_DEPTH) == v + value.n); /* exactly one value */
+        free(v);
+        json_check_string(value);
+    }
+    if (ok)
+        for (size_t n = s.n; n-- && n + 40 > s.n;) { /* cut off early it is none, unless only white space was cut */
+            const uint8_t *blank = read_blank(c + n);
+            struct span cut = fuzz_own(base_span(s.p, n));
+            must(text_json_object(cut, name, &value) == (blank == c + s.n));
+            fuzz_free(cut);
+        }
+    if (utf8) json_check_string(s);
+    free(c);
+    fuzz_free(s);
+}
+
+/* ---- ws: frames in any chunking, against a reader that has all bytes at once ---- */
+
+enum { WIRE_EVENTS = 4096 };
+
+static struct wire {
+    struct ws ws;
+    uint8_t *p;
+    size_t n, cap, eaten;
+    bool over;
+    uint32_t sum; /* of all events, in their order */
+    size_t events, texts;
+} wire;
+
+static uint32_t wire_sum(uint32_t sum, enum ws_event what, int code, struct span s) {
+    uint8_t b[16];
+    struct wr w = bytes_wr(b, sizeof b);
+    bytes_w32(&w, sum);
+    bytes_w16(&w, what);
+    bytes_w16(&w, (unsigned)code);
+    bytes_w32(&w, bytes_crc32(s));
+    return bytes_crc32(bytes_written(&w));
+}
+
+static void wire_feed(struct span s) {
+    if (wire.over) return;
+    uint8_t *p = malloc(wire.n + s.n + 1);
+    must(p);
+    if (wire.n) memcpy(p, wire.p, wire.n);
+    if (s.n) memcpy(p + wire.n, s.p, s.n);
+    free(wire.p);
+    wire.p = p;
+    wire.n += s.n;
+    for (size_t rounds = wire.n + 2; !wire.over; rounds--) {
+        must(rounds); /* each event but the last takes a byte at least */
+        size_t before = wire.n;
+        enum ws_event event = ws_read(&wire.ws, wire.p, &wire.n);
+        must(wire.n <= before && wire.ws.message <= wire.n && wire.ws.message <= WS_MESSAGE);
+        must(wire.ws.control_n <= WS_CONTROL);
+        struct span control = base_span(wire.ws.control, wire.ws.control_n);
+        if (event == WS_GOT_NOTHING) {
+            must(wire.n - wire.ws.message < WS_MESSAGE - wire.ws.message + WS_HEAD + WS_CONTROL);
+            must(wire.n < SERVER_IN); /* what the server can hold: it never has to drop a good peer */
+            return;
+        }
+        wire.over = event == WS_GOT_CLOSE || event == WS_GOT_FAULT;
+        if (event == WS_GOT_PART) continue;
+        wire.events++;
+        wire.texts += event == WS_GOT_TEXT;
+        if (event == WS_GOT_TEXT) must(read_utf8(base_span(wire.p, wire.ws.message)));
+        struct span what = event == WS_GOT_TEXT                           ? base_span(wire.p, wire.ws.message)
+                           : event == WS_GOT_PING || event == WS_GOT_PONG ? control
+                                                                          : base_span(NULL, 0);
+        wire.sum = wire_sum(wire.sum, event, wire.over ? wire.ws.code : 0, what);
+        if (event == WS_GOT_FAULT)
+            must(wire.ws.code == WS_PROTOCOL || wire.ws.code == WS_UNSUPPORTED || wire.ws.code == WS_INVALID ||
+                 wire.ws.code == WS_TOO_BIG);
+        if (event == WS_GOT_CLOSE) { /* what may be echoed */
+            uint8_t frame[WS_HEAD];
+            struct wr w = bytes_wr(frame, sizeof frame);
+            ws_put_close(&w, wire.ws.code);
+            must(!w.bad && w.n == (wire.ws.code == WS_NO_CODE ? 2 : 4) && wire.ws.code >= 1000 && wire.ws.code < 5000);
+        }
+    }
+}
+
+/* RFC 6455 5, written once more over the whole input. */
+static uint32_t wire_reference(struct span s) {
+    uint8_t *message = malloc(WS_MESSAGE), *payload = malloc(WS_MESSAGE);
+    size_t n = 0, at = 0;
+    uint32_t sum = 0;
+    bool begun = false;
+    int fault = 0;
+    must(message && payload);
+    while (!fault && s.n - at >= 2) {
+        unsigned a = s.p[at], b = s.p[at + 1], opcode = a & 15;
+        size_t form = (b & 127) == 126 ? 2 : (b & 127) == 127 ? 8 : 0;
+        if (s.n - at < 2 + form) break;
+        uint64_t size = form ? 0 : b & 127;
+        for (size_t i = 0; i < form; i++) size = size << 8 | s.p[at + 2 + i];
+        if (a & 0x70 || !(b & 128)) fault = 1002;
+        else if ((form == 2 && size < 126) || (form == 8 && (size < 65536 || size >> 63))) fault = 1002;
+        else if (opcode > 10 || (opcode > 2 && opcode < 8)) fault = 1002;
+        else if (opcode >= 8 && (!(a & 128) || size > 125)) fault = 1002;
+        else if (opcode == 0 ? !begun : opcode < 8 && begun) fault = 1002;
+        else if (opcode == 2) fault = 1003;
+        else if (opcode < 8 && size + n > WS_MESSAGE) fault = 1009;
+        if (fault || s.n - at < 6 + form || s.n - at - 6 - form < size) break;
+        const uint8_t *mask = s.p + at + 2 + form;
+        for (size_t i = 0; i < size; i++) payload[i] = mask[4 + i] ^ mask[i & 3];
+        at += 6 + form + (size_t)size;
+        struct span body = base_span(payload, (size_t)size);
+        if (opcode == 9 || opcode == 10) sum = wire_sum(sum, opcode == 9 ? WS_GOT_PING : WS_GOT_PONG, 0, body);
+        if (opcode == 8) {
+            int code = size == 0 ? 1005 : size == 1 ? 0 : payload[0] << 8 | payload[1];
+            bool known = code == 1005 ? size == 0
+                                      : (code >= 1000 && code <= 1014 && (code < 1004 || code > 1006)) ||
+                                            (code >= 3000 && code <= 4999);
+            if (!known) fault = 1002;
+            else if (size > 2 && !read_utf8(base_span(payload + 2, (size_t)size - 2))) fault = 1007;
+            else {
+                sum = wire_sum(sum, WS_GOT_CLOSE, code, base_span(NULL, 0));
+                break;
+            }
+        }
+        if (opcode > 1) continue;
+        if (size) memcpy(message + n, payload, (size_t)size);
+        n += (size_t)size;
+        begun = !(a & 128);
+        if (begun) continue;
+        if (!read_utf8(base_span(message, n))) fault = 1007;
+        else sum = wire_sum(sum, WS_GOT_TEXT, 0, base_span(message, n));
+        n = 0;
+    }
+    if (fault) sum = wire_sum(sum, WS_GOT_FAULT, fault, base_span(NULL, 0));
+    free(message);
+    free(payload);
+    return sum;
+}
+
+/* Half of the input's frames are made from it: first byte, form, a size, whether the payload is cut short. */
+static struct span wire_make(struct rd *in, bool raw) {
+    if (raw) return fuzz_own(fuzz_take(in, 3 * WS_MESSAGE));
+    size_t cap = 4 * WS_MESSAGE;
+    uint8_t *p = malloc(cap);
+    must(p);
+    struct wr w = bytes_wr(p, cap);
+    while (fuzz_more(in) && w.n < 2 * WS_MESSAGE) {
+        static const uint8_t firsts[] = {0x81, 0x01, 0x00, 0x80, 0x89, 0x8a, 0x88, 0x82};
+        unsigned what = bytes_r8(in), first = what & 128 ? bytes_r8(in) : firsts[what & 7];
+        size_t more = what & 8 ? bytes_r16(in) : 0, form;
+        struct span part = fuzz_take(in, bytes_r8(in));
+        size_t n = part.n + more, size = what & 64 ? n + 1 : n;
+        form = what & 16 ? (what & 32 ? 8 : 2) : size < 126 ? 0 : size < 65536 ? 2 : 8;
+        bytes_w8(&w, first);
+        bytes_w8(&w, 0x80u | (form == 2 ? 126 : form == 8 ? 127 : (unsigned)size));
+        if (form) bytes_put_uint(&w, size, form);
+        bytes_w32(&w, 0);
+        bytes_put(&w, part.p, part.n);
+        for (size_t i = 0; i < more && w.n < cap; i++) bytes_w8(&w, 'x');
+    }
+    w.bad = false;
+    struct span own = fuzz_own(bytes_written(&w));
+    free(p);
+    return own;
+}
+
+static void fuzz_ws(struct rd in) {
+    unsigned flags = bytes_r8(&in), step = bytes_r8(&in);
+    struct span s = wire_make(&in, flags & 1);
+    uint32_t want = wire_reference(s);
+    for (int how = 0; how < 3; how++) { /* whole, in two, in steps */
+        size_t n = how == 0 ? s.n : how == 1 ? (s.n * step) >> 8 : s.n < 3000 ? 1u + step % 7 : 1000 + step * 16;
+        if (how == 0 && s.n > SERVER_IN / 2) continue; /* no read brings more than there is room for */
+        free(wire.p);
+        memset(&wire, 0, sizeof wire);
+        for (size_t at = 0; at < s.n;) {
+            size_t now = s.n - at < n || !n ? s.n - at : n;
+            if (now > 4096) now = 4096;
+            if (how == 1 && at) n = s.n;
+            wire_feed(base_span(s.p + at, now));
+            at += now;
+        }
+        must(wire.sum == want);
+    }
+    free(wire.p);
+    memset(&wire, 0, sizeof wire);
+    fuzz_free(s);
+    for (size_t n = 0; n < 300; n += 1 + n / 9) { /* what is written: one whole unmasked frame of the shortest form */
+        uint8_t out[320], plain[300] = {0};
+        struct wr w = bytes_wr(out, sizeof out);
+        ws_put(&w, WS_TEXT, base_span(plain, n));
+        must(!w.bad && w.n == n + (n < 126 ? 2 : 4) && out[0] == 0x81 && out[1] == (n < 126 ? n : 126));
+    }
+}
+
+/* ---- signal: several WebSockets' messages to one lobby ---- */
+
+enum { SIGNALS = WORLD_VIEWERS + 1 };
+
+/* Returns whether it tells of an end. */
+static bool signal_check_out(struct span out) {
+    struct span type;
+    if (!out.n) return false;
+    must(text_utf8(out) && text_json_object(out, "type", &type) && type.p);
+    static const char *const types[] = {"\"answer\"", "\"error\"", "\"stream\"", "\"ended\""};
+    size_t i = 0;
+    while (i < 4 && !text_is(type, types[i])) i++;
+    must(i < 4);
+    if (i == 1) {
+        uint64_t status = 0;
+        must(text_json_object(out, "status", &type) && text_uint(type, 599, &status) && fuzz_status((int)status));
+        must(status == 400 || status == 409 || status == 422 || status == 429 || status == 503);
+    }
+    return i == 3;
+}
+
+/* A message: raw, or an offer whose SDP is the input's, or a good one. */
+static struct span signal_make(struct rd *in, unsigned kind) {
+    static uint8_t text[200000];
+    char offer[2048];
+    struct wr w = bytes_wr(text, sizeof text);
+    struct span part = fuzz_block(in);
+    if (kind == 0) return fuzz_own(part);
+    if (kind == 1 || kind == 3) {
+        snprintf(offer, sizeof offer, play_sdp, 96u, world->server.site.dtls.fingerprint, "actpass", 96u, 96u, "", "",
+                 "");
+        if (kind == 1) part = base_span(offer, strlen(offer));
+        text_put(&w, "{\"type\":\"offer\",\"sdp\":");
+        text_json(&w, part);
+        text_put(&w, "}");
+    } else text_put(&w, "{\"type\":\"bye\"}");
+    return fuzz_own(bytes_written(&w));
+}
+
+static void fuzz_signal(struct rd in) {
+    static uint8_t answer_bytes[BASE_SDP], out_bytes[3 * BASE_SDP];
+    static struct signal s[SIGNALS];
+    struct site *site = world_reset();
+    struct lobby *l = &site->lobby;
+    struct wcam_addr candidate = {4, 8080, {192, 0, 2, 1}};
+    for (int i = 0; i < SIGNALS; i++) signal_start(&s[i], site->stream[i & 1]);
+    for (int step = 0; step < 60 && fuzz_more(&in); step++) {
+        unsigned what = bytes_r8(&in);
+        struct signal *k = &s[(what >> 4) % SIGNALS];
+        struct signal_peer peer = {l, &site->guard, {4, 5000, {10, 0, 0, (uint8_t)(what >> 6)}}, &candidate, 1};
+        struct wr answer = bytes_wr(answer_bytes, sizeof answer_bytes), out = bytes_wr(out_bytes, sizeof out_bytes);
+        char had[VIEWER_ID + 1];
+        bool own = (what & 7) != 5 && (what & 7) != 7, before[SIGNALS];
+        for (int i = 0; i < SIGNALS; i++) before[i] = s[i].viewer[0];
+        uint64_t joined = l->joined;
+        memcpy(had, k->viewer, sizeof had);
+        switch (what & 7) {
+        default: {
+            struct span text = signal_make(&in, what & 3);
+            server_reserve_viewer(&world->server);
+            signal_input(k, &peer, (uint8_t *)(uintptr_t)text.p, text.n, world_now, &answer, &out);
+            fuzz_free(text);
+            if (!out.bad) signal_check_out(bytes_written(&out));
+            if (l->joined != joined) { /* then it is this one's, and the one before is over */
+                must(viewer_by_id(l, text_of(k->viewer)) && !viewer_by_id(l, text_of(had)));
+                must(viewer_by_id(l, text_of(k->viewer))->media == k->media);
+            }
+            break;
+        }
+        case 5: world_now += (int64_t)bytes_r8(&in) * 100 * BASE_MS; break;
+        case 6: signal_close(k, l, world_now); break;
+        case 7:
+            if (what & 8) k->media->ended = !k->media->ended;
+            else if (k->viewer[0] && viewer_by_id(l, text_of(k->viewer)))
+                viewer_close(viewer_by_id(l, text_of(k->viewer)), "of a reason", world_now);
+            break;
+        }
+        for (int i = 0; i < l->max; i++) /* as the server does, whose connections these are not */
+            if (l->slot[i] && (l->slot[i]->state == VIEWER_CLOSED || l->slot[i]->state == VIEWER_FREE))
+                for (int j = 0; j < SIGNALS; j++) signal_ended(&s[j], l->slot[i]);
+        server_tick(&world->server, world_now);
+        lobby_check(l);
+        for (int i = 0; i < SIGNALS; i++) {
+            bool open = s[i].viewer[0] && viewer_by_id(l, text_of(s[i].viewer)), more = true, ended = false;
+            for (int n = 0; more; n++) { /* what is to be told has an end */
+                must(n < 3);
+                out = bytes_wr(out_bytes, sizeof out_bytes);
+                more = signal_news(&s[i], l, &out);
+                must(!out.bad);
+                if (more) ended = signal_check_out(bytes_written(&out)) || ended;
+            }
+            if (!own || &s[i] != k) must(ended == (before[i] && !open)); /* an end that it did not ask for is told */
+            must(open == (s[i].viewer[0] != 0));                         /* who has no session any more knows it */
+        }
+    }
+    world_reset();
+}
+
 /* ---- text: numbers, names, addresses, escapes, base64 ---- */
 
 static void text_check_numbers(struct span s, const char *c) {
@@ -2095,6 +2522,11 @@ static void text_check_base64(struct span s) {
     struct span own = fuzz_own(bytes_written(&w));
     must(bytes_unbase64(&u, own) && text_same(bytes_written(&u), s));
     fuzz_free(own);
+    struct wr plain = bytes_wr(p, (s.n + 2) / 3 * 4); /* the plain alphabet, padded, fits exactly */
+    bytes_base64(&plain, s);
+    u = bytes_wr(back, s.n);
+    must(!plain.bad && plain.n == plain.cap && bytes_unbase64(&u, bytes_written(&plain)));
+    must(text_same(bytes_written(&u), s));
     free(p);
     free(back);
 }
@@ -2181,7 +2613,9 @@ static void guard_head(const struct guard *g, struct rd in) {
     if (letters) must(!known);
     guard_admits(g, &q);
     bool foreign = guard_foreign(g, &q);
-    if (foreign) must(!text_is(q.method, "GET") && (origin.p ? !text_same(origin, host) : guard_has_cookie(g, &q)));
+    if (foreign)
+        must((!text_is(q.method, "GET") || ws_asked_for(&q)) &&
+             (origin.p ? !text_same(origin, host) : guard_has_cookie(g, &q)));
     http_respond(&r, page, sizeof page);
     guard_cors(g, &q, &r);
     must(!r.extra.bad);
@@ -2229,9 +2663,10 @@ static void fuzz_guard(struct rd in) {
 static const struct fuzz_target {
     const char *name;
     void (*run)(struct rd in);
-} fuzz_targets[] = {{"stun", fuzz_stun},     {"dtls", fuzz_dtls}, {"rtcp", fuzz_rtcp},     {"sdp", fuzz_sdp},
-                    {"http", fuzz_http},     {"h264", fuzz_h264}, {"intake", fuzz_intake}, {"route", fuzz_route},
-                    {"viewer", fuzz_viewer}, {"text", fuzz_text}, {"guard", fuzz_guard}};
+} fuzz_targets[] = {{"stun", fuzz_stun},     {"dtls", fuzz_dtls},    {"rtcp", fuzz_rtcp},     {"sdp", fuzz_sdp},
+                    {"http", fuzz_http},     {"h264", fuzz_h264},    {"intake", fuzz_intake}, {"route", fuzz_route},
+                    {"viewer", fuzz_viewer}, {"text", fuzz_text},    {"guard", fuzz_guard},   {"json", fuzz_json},
+                    {"ws", fuzz_ws},         {"signal", fuzz_signal}};
 static const struct fuzz_target *fuzz_chosen;
 
 /* By the environment's FUZZ, or by the program's name: fuzz_NAME. */

@@ -85,8 +85,8 @@ driver_version() { (cd browser && node -p "require('playwright-core/package.json
 
 browser_driver() {
     want=$(cd browser && node -p "require('./package.json').dependencies['playwright-core']")
-    if [ "$(driver_version)" != "$want" ]; then
-        echo "setup: installing playwright-core" >&2
+    if [ "$(driver_version)" != "$want" ] || [ ! -d browser/node_modules/axe-core ] || [ ! -d browser/node_modules/ws ]; then
+        echo "setup: installing playwright-core, axe-core, ws" >&2
         (cd browser && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm ci --no-audit --no-fund --ignore-scripts \
             --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=3000) >"$log" 2>&1 ||
             { grep -i 'err' "$log" | head -5 >&2; die "npm could not install playwright-core into test/browser."; }

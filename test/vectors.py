@@ -128,10 +128,24 @@ def h264():
             str(decoded.get("frames", 0)), probe.get("field_order", ""), "1" if clean else "0")
 
 
+def websocket():
+    v = vector("websocket.json")
+    h = v["handshake"]
+    put("wsopen", h["request"], h["accept"])
+    pair = h["captured_pair"]
+    put("wsopen", h["request"].replace(h["key"], pair["key"]), pair["accept_in_capture"])
+    for f in v["frames_rfc6455_5_7"]:
+        if "dir" in f:  # the others are heads alone
+            put("wsframe", f["name"], bytes.fromhex(f["hex"]), f["dir"])
+    for f in v["client_frames_server_must_reject"]:
+        code = re.search(r"\((1\d\d\d)\)", f["name"])
+        put("wsbad", f["name"], bytes.fromhex(f["hex"]), code.group(1) if code else "1002")
+
+
 def main():
     if not os.path.isdir(os.path.join(data, "vectors")):
         sys.exit("vectors.py: there is no test data in %s" % data)
-    for convert in (stun, base64, rfc6184, rtcp, http, srtp, sdp, hello, h264):
+    for convert in (stun, base64, rfc6184, rtcp, http, srtp, sdp, hello, h264, websocket):
         convert()
     os.makedirs(os.path.dirname(sys.argv[1]) or ".", exist_ok=True)
     with open(sys.argv[1], "w", encoding="ascii") as f:

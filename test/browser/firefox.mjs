@@ -9,7 +9,8 @@ export async function firefox(path) {
   const profile = mkdtempSync(join(tmp, 'firefox-'));
   writeFileSync(join(profile, 'user.js'), 'user_pref("marionette.port", 0);\n');
   const args = ['--headless', '--no-remote', '--marionette', '--profile', profile];
-  const child = await start(path, args, /Listening on port (\d+)/, { deadline: 60000 });
+  // it tells its port on stdout or stderr, depending on the version
+  const child = await start('/bin/sh', ['-c', 'exec "$0" "$@" 1>&2', path, ...args], /Listening on port (\d+)/, { deadline: 60000 });
   const socket = connect(Number(child.match[1]), '127.0.0.1');
   const waiting = new Map();
   let bytes = Buffer.alloc(0), id = 0;

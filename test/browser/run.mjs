@@ -329,6 +329,7 @@ test('packetization-mode 0 alone: plays, or says why not', () => withServer(['te
     const add = RTCPeerConnection.prototype.addTransceiver;
     RTCPeerConnection.prototype.addTransceiver = function (...args) {
       const transceiver = add.apply(this, args);
+      if (args[0] !== 'video') return transceiver;
       const { codecs } = RTCRtpReceiver.getCapabilities('video');
       const mode0 = codecs.filter(c => /H264/.test(c.mimeType) && /packetization-mode=0/.test(c.sdpFmtpLine));
       transceiver.setCodecPreferences(mode0);

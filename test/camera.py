@@ -1,0 +1,573 @@
+#!/usr/bin/env python3
+"""IP cameras, black box: scripted RTSP servers against the program. Loopback only, standard library only.
+
+usage: camera.py [WORD ...]      only the tests whose name contains one of the words
+WCAM_BIN names the binary (./webrtc_cam); a sanitizer build is fine. The tests run side by side, since most of their
+time is waiting. Prints `ok - name` or `not ok - name: why`, last `N passed, N failed`; exit status 0 when none failed.
+"""
+import base64
+import concurrent.futures
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+import traceback
+import urllib.parse
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from cli import Server, TMP, annexb, ask, check, free_port, get, same, until, whep  # pylint: disable=wrong-import-position
+
+TESTS = []
+ODD = 'p@s#s%:w/?'[:8]  # each of these has its own meaning in an address
+SDP = ('v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=cam\r\nt=0 0\r\na=control:*\r\nm=video 0 RTP/AVP 96\r\n'
+       'a=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\na=control:track1\r\n')
+
+
+def test(f):
+    TESTS.append(f)
+    return f
+
+
+def pictures():
+    """Access units: lists of NAL units."""
+    units, unit = [], []
+    for nal in annexb(pictures=50).split(b'\0\0\0\1')[1:]:
+        unit.append(nal)
+        if nal[0] & 31 in (1, 5):
+            units.append(unit)
+            unit = []
+    return units
+
+
+PICTURES = pictures()
+
+
+class Camera:
+    """An RTSP server with one stream. script: method -> what to do instead of the usual answer, a function of
+    (request, connection) that gives bytes, None for silence, or False to hang up. What a client sends is checked."""
+
+    def __init__(self, auth='', user='ann', password='pw', script=None, timeout=60, channels='0-1', sdp=SDP, after=0,
+                 pieces=0, per_second=50):
+        self.auth, self.user, self.password, self.script = auth.split(), user, password, script or {}
+        self.timeout, self.channels, self.sdp, self.after, self.pieces = timeout, channels, sdp, after, pieces
+        self.interval = 1 / per_second
+        self.nonce, self.asked, self.wrong, self.connections, self.seq = 'n0nce', [], [], 0, 0
+        self.clock = time.monotonic()
+        self.s = socket.create_server(('127.0.0.1', 0))
+        self.port = self.s.getsockname()[1]
+        self.stopped = False
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def url(self, credentials=None, path='/live'):
+        if credentials is None:
+            credentials = '%s:%s@' % (self.user, self.password) if self.auth else ''
+        return 'rtsp://%s127.0.0.1:%d%s' % (credentials, self.port, path)
+
+    def stop(self):
+        self.stopped = True
+        self.s.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+        same(self.wrong, [], 'requests that are wrong:')
+
+    def methods(self):
+        return [r['method'] for r in list(self.asked)]
+
+    def accept(self):
+        while not self.stopped:
+            try:
+                c, _ = self.s.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self.serve, args=(c,), daemon=True).start()
+
+    # ---- requests ----
+
+    def read(self, c, state):
+        """The next request as a dictionary; None: none yet, False: the end."""
+        try:
+            got = c.recv(65536)
+            if not got:
+                return False
+            state['data'] += got
+        except socket.timeout:
+            pass
+        except OSError:
+            return False
+        if b'\r\n\r\n' not in state['data']:
+            return None
+        head, state['data'] = state['data'].split(b'\r\n\r\n', 1)
+        if re.search(rb'[\x00-\x09\x0b\x0c\x0e-\x1f\x7f]|\r(?!\n)|(?<!\r)\n', head):
+            self.wrong.append(head)
+        lines = head.decode('latin-1').split('\r\n')
+        m = re.fullmatch(r'([A-Z_]+) (rtsp://[^@ ]+) RTSP/1\.0', lines[0])
+        if not m:
+            self.wrong.append(lines[0])
+            return False
+        r = {k.lower(): v.strip() for k, v in (line.split(':', 1) for line in lines[1:])}
+        r['method'], r['url'] = m.groups()
+        if not r.get('cseq', '').isdigit():
+            self.wrong.append(lines)
+        self.asked.append(r)
+        return r
+
+    def allowed(self, r):
+        given = r.get('authorization', '')
+        if given.startswith('Basic '):
+            return 'basic' in self.auth and 'digest' not in self.auth and \
+                base64.b64decode(given[6:]) == ('%s:%s' % (self.user, self.password)).encode()
+        if not given.startswith('Digest '):
+            return False
+        p = {k: v.strip('"') for k, v in re.findall(r'(\w+)=("[^"]*"|[^\s,]+)', given)}
+        sha = 'sha256' in self.auth
+        if p.get('nonce') != self.nonce or p.get('uri') != r['url'] or ('algorithm' in p) != sha:
+            return False
+
+        def h(*parts):
+            return (hashlib.sha256 if sha else hashlib.md5)(':'.join(parts).encode()).hexdigest()
+        a1, a2 = h(self.user, 'cam', self.password), h(r['method'], r['url'])
+        want = h(a1, p['nonce'], p['nc'], p['cnonce'], p['qop'], a2) if 'qop' in self.auth else h(a1, p['nonce'], a2)
+        return p['response'] == want and p['username'] == self.user
+
+    def refuse(self, r):
+        out = 'RTSP/1.0 401 Unauthorized\r\nCSeq: %s\r\n' % r['cseq']
+        if 'digest' in self.auth:
+            out += 'WWW-Authenticate: Digest realm="cam", nonce="%s"' % self.nonce
+            out += ', algorithm=SHA-256' * ('sha256' in self.auth) + ', qop="auth"' * ('qop' in self.auth) + '\r\n'
+        if 'basic' in self.auth:
+            out += 'WWW-Authenticate: Basic realm="cam"\r\n'
+        return (out + '\r\n').encode()
+
+    def ok(self, r, lines='', body=''):
+        return ('RTSP/1.0 200 OK\r\nCSeq: %s\r\n%s%s\r\n%s' % (
+            r['cseq'], lines, 'Content-Length: %d\r\n' % len(body) if body else '', body)).encode()
+
+    def usual(self, r):
+        session = 'Session: 4711;timeout=%d\r\n' % self.timeout
+        if r['method'] == 'OPTIONS':
+            return self.ok(r, 'Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER\r\n')
+        if r['method'] == 'DESCRIBE':
+            return self.ok(r, 'Content-Type: application/sdp\r\n', self.sdp)
+        if r['method'] == 'SETUP':
+            return self.ok(r, 'Transport: RTP/AVP/TCP;unicast;interleaved=%s\r\n' % self.channels + session)
+        return self.ok(r, session)
+
+    # ---- one connection ----
+
+    def send(self, c, data):
+        step = self.pieces or len(data) or 1
+        for i in range(0, len(data), step):
+            c.sendall(data[i:i + step])
+
+    def packets(self, unit):
+        """One access unit as interleaved frames."""
+        ticks = int((time.monotonic() - self.clock) * 90000) & 0xffffffff
+        out = b''
+        for i, nal in enumerate(unit):
+            last = 0x80 if i == len(unit) - 1 else 0
+            rtp = struct.pack('!BBHII', 0x80, last | 96, self.seq & 0xffff, ticks, 7) + nal
+            out += struct.pack('!BBH', 0x24, int(self.channels.split('-')[0]), len(rtp)) + rtp
+            self.seq += 1
+        return out
+
+    def serve(self, c):
+        state, playing, sent, due = {'data': b''}, False, 0, 0
+        c.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            while not self.stopped:
+                c.settimeout(max(0.001, due - time.monotonic()) if playing else 0.2)
+                r = self.read(c, state)
+                if r is False:
+                    break
+                if r:
+                    hook = self.script.get(r['method'])
+                    answer = self.refuse(r) if self.auth and not self.allowed(r) else \
+                        hook(r, self) if hook else self.usual(r)
+                    if answer is False:
+                        break
+                    if answer:
+                        self.send(c, answer)
+                    if r['method'] == 'PLAY' and answer and b' 200 ' in answer[:20]:
+                        playing, due = True, time.monotonic()
+                    if r['method'] == 'TEARDOWN':
+                        break
+                while playing and time.monotonic() >= due:
+                    if self.after and sent >= self.after:
+                        return
+                    self.send(c, self.packets(PICTURES[sent % len(PICTURES)]))
+                    sent += 1
+                    due += self.interval
+        except OSError:
+            pass
+        finally:
+            c.close()
+
+
+def status(code, lines=''):
+    return lambda r, _: ('RTSP/1.0 %d No\r\nCSeq: %s\r\n%s\r\n' % (code, r['cseq'], lines)).encode()
+
+
+def silent(_r, _c):
+    return None
+
+
+def stream(s, i=0):
+    return s.state()['streams'][i]
+
+
+def until_reason(s, words, i=0, seconds=15.0):
+    last = [None]
+
+    def told():
+        last[0] = stream(s, i)['reason']
+        return words in last[0]
+    try:
+        until(told, words, seconds)
+    except AssertionError:
+        raise AssertionError('wanted %r, the last reason is %r' % (words, last[0])) from None
+
+
+def until_frames(s, n, i=0, seconds=10.0):
+    until(lambda: stream(s, i)['frames'] >= n or None, 'picture %d: %s' % (n, stream(s, i)['reason']), seconds)
+
+
+def watch(s, name='cam'):
+    """A viewer that exists for 30 s; its URL."""
+    r = whep(s.port, path='/%s/whep' % name)
+    same(r.status, 201, r.body[:300])
+    return r['location']
+
+
+def has_no_secret(log, *secrets):
+    for secret in secrets:
+        for form in (secret, urllib.parse.quote(secret, safe='')):
+            check(form not in log, 'a secret stands in the log')
+
+
+# ---- tests ----
+
+def plays(auth, password='pw', url_password=None, **kw):
+    with Camera(auth, password=password, **kw) as cam:
+        credentials = 'ann:%s@' % (url_password or password) if auth else ''
+        with Server('cam=' + cam.url(credentials)) as s:
+            same(cam.connections, 0, 'called before anybody watches')
+            check('when somebody watches' in stream(s)['reason'], stream(s))
+            watch(s)
+            until_frames(s, 30)
+            v = stream(s)
+            same((v['state'], v['reason'], v['width'], v['height'], v['source']), ('live', '', 64, 64, 'rtsp'))
+            check(10 < v['fps'] < 90 or v['fps'] == 0, v)
+            until(lambda: re.search(r'webrtc_cam_stream_up\{camera="cam",stream=""\} 1\n', get(s.port, '/metrics').body.decode()), 'stream_up')
+            state = json.dumps(s.state()) + get(s.port, '/metrics').body.decode()
+            same(cam.methods()[-2:], ['SETUP', 'PLAY'])
+            same(cam.connections, 1)
+            s.stop()
+            until(lambda: 'TEARDOWN' in cam.methods(), 'TEARDOWN at the end')
+            if auth:
+                check(all('authorization' in r for r in cam.asked[2:]), 'a request without Authorization')
+        # the log's file is gone with the server: it was read by stop()
+        return state
+
+
+def logged(auth, password, url_password):
+    """The same again with an eye on the log."""
+    with Camera(auth, password=password) as cam, Server('cam=' + cam.url('ann:%s@' % url_password)) as s:
+        watch(s)
+        until_frames(s, 5)
+        cam.auth, cam.password = auth.split(), 'changed'  # now it is wrong
+        cam.after = 1
+        until_reason(s, 'refuses the name or the password')
+        state = json.dumps(s.state()) + get(s.port, '/metrics').body.decode() + get(s.port, '/cam').body.decode()
+        log = s.stop()
+        check('refuses the name or the password' in log, log)
+        has_no_secret(log + state, password, url_password)
+
+
+@test
+def plays_without_password():
+    plays('')
+
+
+@test
+def plays_with_basic():
+    plays('basic')
+
+
+@test
+def plays_with_digest():
+    plays('digest')
+
+
+@test
+def plays_with_digest_and_qop():
+    plays('digest qop')
+
+
+@test
+def plays_with_sha256():
+    plays('digest sha256 qop')
+
+
+@test
+def plays_with_two_challenges():
+    plays('digest basic')
+
+
+@test
+def plays_byte_by_byte():
+    plays('digest', pieces=1, per_second=25)
+
+
+@test
+def plays_on_other_channels():
+    plays('', channels='4-5')
+
+
+@test
+def odd_password_as_it_stands():
+    logged('digest', ODD, ODD)
+
+
+@test
+def odd_password_percent_encoded():
+    logged('basic', ODD, urllib.parse.quote(ODD, safe=''))
+
+
+@test
+def new_nonce_at_a_sign_of_life():
+    with Camera('digest', timeout=2) as cam, Server('cam=' + cam.url()) as s:
+        watch(s)
+        until_frames(s, 5)
+        for i in range(3):
+            cam.nonce = 'n%d' % i
+            n = len(cam.asked)
+            until(lambda: len(cam.asked) >= n + 2, 'signs of life')
+            until(lambda: cam.allowed(cam.asked[-1]), 'the new nonce')
+        until_frames(s, stream(s)['frames'] + 20)
+        same((cam.connections, stream(s)['reason']), (1, ''))
+
+
+@test
+def signs_of_life_refused():
+    for how in (status(454), silent):
+        with Camera(timeout=2, script={'GET_PARAMETER': how}) as cam, Server('cam=' + cam.url()) as s:
+            watch(s)
+            until_frames(s, 5)
+            until(lambda: cam.methods().count('OPTIONS') >= 3, 'OPTIONS in place of GET_PARAMETER', 15)
+            until_frames(s, stream(s)['frames'] + 20)
+            same((cam.connections, stream(s)['reason']), (1, ''))
+
+
+@test
+def closes_in_mid_stream():
+    with Camera(after=40) as cam, Server('cam=' + cam.url()) as s:
+        watch(s)
+        until_frames(s, 30)
+        session = s.state()['sessions'][0]
+        until_reason(s, 'broke the connection off')
+        until(lambda: cam.connections >= 3, 'it is called again', 8)
+        until_frames(s, 90)
+        now = s.state()['sessions']
+        same(len(now), 1, 'the viewer stays')
+        check(now[0]['seconds'] >= session['seconds'], now)
+        s.alive()
+
+
+@test
+def leaves_after_the_last_viewer():
+    with Camera() as cam, Server('cam=' + cam.url()) as s:
+        where = watch(s)
+        until_frames(s, 20)
+        same(ask(s.port, 'DELETE', where).status, 200)
+        left = time.monotonic()
+        until(lambda: 'TEARDOWN' in cam.methods(), 'TEARDOWN', 16)
+        lingered = time.monotonic() - left
+        check(8 < lingered < 14, 'left after %.1f s' % lingered)
+        same(cam.asked[-1].get('session'), '4711')
+        until_reason(s, 'when somebody watches')
+        same(cam.connections, 1)
+        frames = stream(s)['frames']
+        watch(s)
+        until_frames(s, frames + 10)
+        same((cam.connections, stream(s)['reason']), (2, ''))
+
+
+@test
+def reasons():
+    """Each with its own words, all at once; the server goes on meanwhile."""
+    def html(_r, _c):
+        return b'HTTP/1.1 400 Bad Request\r\nContent-Type: text/html\r\nContent-Length: 13\r\n\r\n<html></html>'
+    h265 = SDP.replace('H264', 'H265')
+    moved = 'Location: rtsp://192.0.2.66/live\r\n'
+    cases = [
+        ('closed', None, 'rtsp://127.0.0.1:%d/' % free_port(), 'cannot be reached: Connection refused'),
+        ('far', None, 'rtsp://192.0.2.1:9/', 'cannot be reached'),
+        ('name', None, 'rtsp://no-such-camera.invalid/', 'name is not known'),
+        ('html', Camera(script={'OPTIONS': html}), None, 'web server'),
+        ('path', Camera(script={'DESCRIBE': status(404)}), None, '404'),
+        ('busy', Camera(script={'SETUP': status(453)}), None, 'busy'),
+        ('h265', Camera(sdp=h265), None, 'H265, which is not H.264'),
+        ('none', Camera(sdp=SDP.replace('m=video', 'm=audio')), None, 'no video'),
+        ('udp', Camera(script={'SETUP': status(461)}), '?transport=tcp', 'over TCP'),
+        ('pass', Camera('digest', password='right'), 'ann:wr0ng@', 'refuses the name or the password'),
+        ('nopass', Camera('digest'), '', 'asks for a name and password'),
+        ('hangup', Camera(script={'DESCRIBE': lambda r, c: False}), None, 'broke the connection off'),
+        ('moved', Camera(script={'DESCRIBE': status(302, moved)}), None, 'another host'),
+        ('still1', Camera(script={'OPTIONS': silent}), None, 'does not answer'),
+        ('still2', Camera(script={'DESCRIBE': silent}), None, 'does not answer'),
+        ('still3', Camera(script={'SETUP': silent}), None, 'does not answer'),
+        ('still4', Camera(script={'PLAY': silent}), None, 'does not answer'),
+        ('dark', Camera(per_second=0.001), None, 'no picture'),
+    ]
+    args = []
+    for name, cam, url, _ in cases:
+        if cam:
+            url = cam.url() + url if url and url[0] == '?' else cam.url(url)
+        args.append('%s=%s' % (name, url))
+    with Server(*args) as s:
+        for name, _, _, _ in cases:
+            watch(s, name)
+        begin = time.monotonic()
+        for _ in range(20):
+            one = time.monotonic()
+            same(get(s.port, '/healthz').body, b'ok\n')
+            check(time.monotonic() - one < 1, 'others wait while a name is looked up')
+        missing, seen = dict((c[0], c[3]) for c in cases), {}
+        while missing and time.monotonic() - begin < 28:
+            for v in s.state()['streams']:
+                if v['reason'] not in seen.setdefault(v['name'], []):
+                    seen[v['name']].append(v['reason'])
+                if missing.get(v['name'], '\n') in v['reason']:
+                    del missing[v['name']]
+            time.sleep(0.02)
+        check(not missing, *['%s: wanted %r, saw %r;' % (k, w, seen[k]) for k, w in missing.items()])
+        for v in s.state()['streams']:
+            same(v['state'], 'waiting', v)
+        log = s.stop()
+        has_no_secret(log, 'wr0ng')
+        for name, cam, _, words in cases:
+            check(any(line.split(': ', 1)[0].endswith(name) and words in line for line in log.splitlines()), name, 'is not in the log')
+            if cam:
+                same(cam.wrong, [], name)
+                cam.stop()
+        wrong = next(c[1] for c in cases if c[0] == 'pass')
+        check(wrong.connections <= 1, 'a wrong password was tried %d times within seconds' % wrong.connections)
+
+
+@test
+def a_hostile_camera():
+    """What would break a header line of ours, or the log."""
+    def bad(_r, c):
+        return (b'RTSP/1.0 401 No\r\nWWW-Authenticate: Digest realm="a\rX: y", nonce="b\x1b[2J"\r\n\r\n'
+                if c.connections % 2 else b'RTSP/1.0 401 No\r\nWWW-Authenticate: Digest realm="a", nonce="\x00\x01"\r\n\r\n')
+
+    def odd(r, c):
+        return c.ok(r, '', SDP.replace('track1', 'a\rb\x1b[2Jc').replace('H264', 'H\x1b[31m264' if c.connections % 2 else 'H264'))
+    cams = [Camera(script={'OPTIONS': bad}), Camera(script={'DESCRIBE': odd})]
+    with cams[0] as a, cams[1] as b, Server('a=' + a.url('ann:pw@'), 'b=' + b.url()) as s:
+        watch(s, 'a')
+        watch(s, 'b')
+        until(lambda: a.connections >= 2 and b.connections >= 2, 'two calls each', 12)
+        s.alive()
+        log = s.stop()
+        check(not re.search(r'[\x00-\x09\x0b-\x1f\x7f]', log), 'control bytes in the log: %r' % log)
+
+
+@test
+def a_truncated_aggregate():
+    """A STAP-A that promises more than it has must not keep the server busy for ever."""
+    with Camera() as cam, Server('cam=' + cam.url()) as s:
+        bad = [b'\x18\xff\xff\x65abcdefgh', b'\x18\0\1\x67\0\x99abcdefgh', b'\x18', b'\x1c', b'']
+        good = cam.packets
+        count = [0]
+
+        def packets(unit):
+            count[0] += 1
+            return good([bad[count[0] // 5 % len(bad)]]) if count[0] % 5 == 0 else good(unit)
+        cam.packets = packets
+        watch(s)
+        until_frames(s, 60)
+        s.alive()
+
+
+@test
+def many_reconnects():
+    """Fifty connections that end: descriptors and memory stay where they were."""
+    cams = [Camera(after=12) for _ in range(8)]
+    with Server(*['c%d=%s' % (i, c.url()) for i, c in enumerate(cams)]) as s:
+        for i in range(len(cams)):
+            watch(s, 'c%d' % i)
+
+        def count():
+            return sum(c.connections for c in cams)
+        until(lambda: count() >= 3 * len(cams), 'the first connections', 20)
+        fds, rss = max(s.fds() for _ in range(20)), s.rss()
+        until(lambda: count() >= 3 * len(cams) + 50, 'fifty more', 40)
+        more, grown = max(s.fds() for _ in range(20)), s.rss() - rss
+        check(more <= fds + len(cams), 'descriptors: %d, then %d' % (fds, more))
+        limit = (24 if s.has_asan() else 4) << 20
+        check(grown < limit, 'memory grew by %d bytes' % grown)
+        print('# %d connections: descriptors %d, then %d; memory grew by %d KiB' % (count(), fds, more, grown >> 10))
+    for c in cams:
+        same(c.wrong, [])
+        c.stop()
+
+
+@test
+def stops_while_it_dials():
+    """No camera holds up the end."""
+    with Camera(script={'OPTIONS': silent}) as cam:
+        s = Server('a=' + cam.url(), 'b=rtsp://no-such-camera.invalid/', 'c=rtsp://192.0.2.1/')
+        for name in 'abc':
+            watch(s, name)
+        until(lambda: cam.connections, 'the call')
+        begin = time.monotonic()
+        s.stop(signal.SIGINT)
+        check(time.monotonic() - begin < 4, 'took %.1f s' % (time.monotonic() - begin))
+
+
+def one(f):
+    begin = time.monotonic()
+    try:
+        f()
+    except Exception as e:  # pylint: disable=broad-except
+        where = [x for x in traceback.extract_tb(e.__traceback__) if os.path.basename(x.filename) == 'camera.py'][-1]
+        kind = '' if isinstance(e, AssertionError) else type(e).__name__ + ': '
+        return 'not ok - %s: line %d: %s%s' % (f.__name__.replace('_', ' '), where.lineno, kind, ' '.join(str(e).split()))
+    took = ' (%.1f s)' % (time.monotonic() - begin) if os.environ.get('WCAM_TIMES') else ''
+    return 'ok - ' + f.__name__.replace('_', ' ') + took
+
+
+def main():
+    words = sys.argv[1:]
+    chosen = [t for t in TESTS if not words or any(w in t.__name__ for w in words)]
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        lines = []
+        for future in concurrent.futures.as_completed([pool.submit(one, t) for t in chosen]):
+            lines.append(future.result())
+            print(lines[-1], flush=True)
+    failed = sum(line.startswith('not ok') for line in lines)
+    print('%d passed, %d failed' % (len(lines) - failed, failed))
+    return failed != 0
+
+
+if __name__ == '__main__':
+    try:
+        result = main()
+    finally:
+        for left in list(Server.all):
+            left.kill()
+        shutil.rmtree(TMP, ignore_errors=True)
+    sys.exit(result)
