@@ -3893,6 +3893,29 @@ static bool rtsp_read_url(struct span s, struct rtsp_url *u) {
            rtsp_unpercent(u->password, sizeof u->password, password) && !w.bad;
 }
 
+static struct span rtsp_path(const struct rtsp_url *u) {
+    struct span s = text_of(u->url);
+    for (int i = 0; i < 3; i++) text_cut(&s, '/'); /* "rtsp:", "", the authority */
+    return text_cut(&s, '?');
+}
+
+/* Is u below the address allowed: same scheme, host and port, and the path begins with the same whole segments? Dots and
+ * escapes, which a camera might resolve to something else, are below nothing. */
+static bool rtsp_below(const struct rtsp_url *allowed, const struct rtsp_url *u) {
+    struct span want = rtsp_path(allowed), have = rtsp_path(u), all = have;
+    bool same = u->tls == allowed->tls && u->port == allowed->port && text_like(text_of(u->host), allowed->host);
+    if (!same || (all.n && (memchr(all.p, '%', all.n) || memchr(all.p, '\\', all.n)))) return false;
+    while (all.n) {
+        struct span part = text_cut(&all, '/');
+        if (text_is(part, ".") || text_is(part, "..")) return false;
+    }
+    while (want.n) {
+        struct span part = text_cut(&want, '/');
+        if (part.n && !text_same(part, text_cut(&have, '/'))) return false;
+    }
+    return true;
+}
+
 /* One message from a camera: a response, or (status 0) a request of its own. */
 struct rtsp_message {
     int status;
@@ -7460,9 +7483,12 @@ static void page_policy(struct wr *headers, struct span html) {
 
 /* ==== 28 site ===============================================================
  * All that one instance serves, and its state for programs: JSON, and the text format of Prometheus.
- * pure; uses base, bytes, text, crypt, dtls, media, sender, viewer, guard, page
+ * pure; uses base, bytes, text, crypt, dtls, rtsp, media, sender, viewer, guard, page
  */
-enum site_limits { SITE_RESERVE = 4096 /* for one viewer and the drop counters */ };
+enum site_limits {
+    SITE_ALLOWED = 16,
+    SITE_RESERVE = 4096 /* for one viewer and the drop counters */
+};
 
 /* Storage belongs to the world. */
 struct site {
@@ -7474,6 +7500,8 @@ struct site {
     int streams;
     struct wcam_addr candidate[BASE_CANDIDATES]; /* public ones first; ports set */
     int candidates;
+    struct rtsp_url allowed[SITE_ALLOWED]; /* below which the page may open cameras */
+    int allowances;
     uint64_t drops[DROP_COUNT];
     int64_t born;
     char policy[512]; /* the page's Content-Security-Policy header */
@@ -7545,7 +7573,7 @@ static void site_json_viewer(struct wr *w, const struct viewer *v, int64_t now) 
 static void site_json(const struct site *s, struct wr *w, int64_t now) {
     const char *comma = "";
     struct viewer_totals total = viewer_total(&s->lobby);
-    text_put(w, "{\"version\":\"" WCAM_VERSION "\",\"streams\":[");
+    text_putf(w, "{\"version\":\"" WCAM_VERSION "\",\"may_open\":%s,\"streams\":[", s->allowances ? "true" : "false");
     for (int i = 0; i < s->streams; i++) {
         if (i) text_put(w, ",\n");
         site_json_stream(w, s, s->stream[i]);
@@ -7668,7 +7696,7 @@ static void site_metrics(const struct site *s, struct wr *w, int64_t now) {
 
 /* ==== 29 route ==============================================================
  * From one HTTP request to its response: the table of URLs, and the checks in front of it.
- * pure; uses base, bytes, text, http, ws, media, viewer, whep, guard, signal, page, site
+ * pure; uses base, bytes, text, http, ws, rtsp, media, viewer, whep, guard, signal, page, site
  */
 
 /* One request with its surroundings. */
@@ -7678,6 +7706,7 @@ struct route {
     struct span body;
     struct wcam_addr from, local; /* of its connection */
     int64_t now;
+    char *open;            /* RTSP_URL bytes: a camera's address when the response is 201 and it is to be opened */
     struct signal *signal; /* begun when the response is 101: the connection is a WebSocket then */
 };
 
@@ -7752,6 +7781,27 @@ static void route_camera(const struct route *t, struct span name, struct span re
     } else route_page(s, r);
 }
 
+/* POST /api/cameras: {"url":"rtsp://..."}. JSON, so that no foreign page can post it by a form. */
+static void route_open(const struct route *t, struct http_resp *r) {
+    const struct site *s = t->site;
+    struct span value, type = http_header(t->req, "content-type");
+    struct wr w = bytes_wr(t->open, RTSP_URL - 1);
+    struct rtsp_url u;
+    bool below = false;
+    if (!s->allowances) http_problem(r, 403, "Cameras cannot be opened from the page here: see --allow-source.");
+    else if (!text_like(text_trim(text_cut(&type, ';')), "application/json"))
+        http_problem(r, 415, "Post a JSON object with a url as application/json.");
+    else if (!text_json_object(t->body, "url", &value) || !value.p || !text_unjson(&w, value) ||
+             !rtsp_read_url(bytes_written(&w), &u))
+        http_problem(r, 400, "The url must look like rtsp://NAME:PASSWORD@HOST:PORT/PATH.");
+    else {
+        for (int i = 0; i < s->allowances; i++) below = below || rtsp_below(&s->allowed[i], &u);
+        if (below) r->status = 201;
+        else http_problem(r, 403, "This address is not one that may be opened here: see --allow-source.");
+    }
+    t->open[below ? w.n : 0] = 0;
+}
+
 static void route_table(const struct route *t, struct http_resp *r) {
     struct span path = t->req->path;
     bool get = text_is(t->req->method, "GET") || text_is(t->req->method, "HEAD");
@@ -7766,7 +7816,14 @@ static void route_table(const struct route *t, struct http_resp *r) {
         http_problem(r, 405, "This address can only be read.");
     } else if (page) route_page(t->site, r);
     else if (icon) r->status = 204;
-    else if (state || metrics) {
+    else if (text_is(path, "api/cameras")) {
+        if (text_is(t->req->method, "POST")) {
+            route_open(t, r);
+            return;
+        }
+        text_put(&r->extra, "Allow: OPTIONS, POST\r\n");
+        http_problem(r, 405, "This address takes POST.");
+    } else if (state || metrics) {
         r->status = 200;
         r->type = state ? "application/json" : "text/plain; version=0.0.4; charset=utf-8";
         (state ? site_json : site_metrics)(t->site, &r->body, t->now);
@@ -8428,6 +8485,9 @@ enum source_kind { SOURCE_PUSH, SOURCE_FILE, SOURCE_PIPE, SOURCE_TEST, SOURCE_CA
 
 struct source {
     enum source_kind kind;
+    int id;                      /* for the embedding program; never used again */
+    int64_t opened;              /* by a viewer: it goes when nobody watches; 0: it stays */
+    uint8_t url[CRYPT_HASH_MAX]; /* its hash, to find it again */
     struct media media;
     uint8_t *history;
     struct media_packet *packets;
@@ -8943,7 +9003,7 @@ static struct source *source_open(const char *text, const struct source_terms *t
 /* ==== 33 server =============================================================
  * The event loop, and TCP connections that carry HTTP. A connection is bounded in memory and time at every step; how
  * many there are is bounded too, the longest idle one gives way to a new one.
- * world; uses base, bytes, text, http, ws, media, viewer, signal, site, route, net, source
+ * world; uses base, bytes, text, crypt, http, ws, media, viewer, signal, site, route, net, source
  */
 enum server_limits {
     SERVER_CONNS = 256,
@@ -8953,6 +9013,7 @@ enum server_limits {
     SERVER_OUT = 256 * 1024, /* the largest response body */
     SERVER_DATAGRAMS = 128,  /* per wait, so that nobody starves the rest */
     SERVER_ACCEPTS = 32,
+    SERVER_OPENED = 8,  /* cameras opened by viewers */
     SERVER_PIPELINE = 4 /* requests of one connection per round */
 };
 typedef char server_fds_fit[(int)SERVER_FDS <= (int)WCAM_FDS_MAX ? 1 : -1];
@@ -8997,6 +9058,9 @@ struct server {
     int64_t told; /* when the streams' states were last looked at for the log */
     char told_reason[BASE_STREAMS][160];
     struct wcam_config config; /* the callbacks; its strings are not kept */
+    size_t history;            /* bytes for each stream */
+    int ids;                   /* given to sources so far */
+    char open[RTSP_URL];       /* a request's camera */
 };
 
 static void server_log(const struct server *s, enum wcam_log_level level, const char *format, ...) {
@@ -9109,6 +9173,75 @@ static void server_tell(struct server *s, int64_t now) {
     s->told_joined = s->site.lobby.joined;
 }
 
+static void server_attach(struct server *s, struct source *source, struct span name, struct span sub) {
+    struct site *site = &s->site;
+    source->id = s->ids++;
+    text_copy(source->media.name, sizeof source->media.name, name);
+    text_copy(source->media.sub, sizeof source->media.sub, sub);
+    s->source[site->streams] = source;
+    s->told_reason[site->streams][0] = 0;
+    site->stream[site->streams++] = &source->media;
+}
+
+static struct source_terms server_terms(struct server *s, double fps) {
+    const struct wcam_config *c = &s->config;
+    return (struct source_terms){
+        fps, s->history, s->site.drops, &s->site.crypt, c->insecure_rtsp != 0, c->keep_warm != 0, c->no_audio != 0};
+}
+
+/* A camera that a viewer asked for; the same address gives the same camera. */
+static void server_open(struct server *s, struct http_resp *r, int64_t now) {
+    struct source_terms terms = server_terms(s, 0);
+    uint8_t hash[CRYPT_HASH_MAX] = {0};
+    char why[160], name[BASE_NAME] = "open-";
+    struct source *source = NULL;
+    int opened = 0;
+    crypt_hash(MBEDTLS_MD_SHA256, text_of(s->open), hash);
+    for (int i = 0; i < s->site.streams; i++) {
+        opened += s->source[i]->opened != 0;
+        if (s->source[i]->opened && !memcmp(s->source[i]->url, hash, sizeof hash)) source = s->source[i];
+    }
+    bool room = opened < SERVER_OPENED && s->site.streams < BASE_STREAMS;
+    if (!source && room && (source = source_open(s->open, &terms, why, sizeof why))) {
+        crypt_name(&s->site.crypt, 6, name + 5, sizeof name - 5);
+        server_attach(s, source, text_of(name), text_of(""));
+        memcpy(source->url, hash, sizeof hash);
+        source->camera.keep_warm = false;
+    }
+    crypt_wipe(s->open, sizeof s->open);
+    if (!source) {
+        text_put(&r->extra, "Retry-After: 30\r\n");
+        http_problem(r, 503, "Too many cameras are open: one closes some seconds after its last viewer has left.");
+        return;
+    }
+    source->opened = now;
+    r->type = "application/json";
+    text_putf(&r->body, "{\"name\":\"%s\",\"url\":\"/%s\"}\n", source->media.name, source->media.name);
+}
+
+/* A camera that a viewer opened goes when nobody watches it any more. */
+static void server_close_opened(struct server *s, int64_t now) {
+    struct site *site = &s->site;
+    for (int i = site->streams - 1; i >= 0; i--) {
+        struct source *source = s->source[i];
+        bool idle = source->opened && source->camera.state == CAMERA_IDLE && now - source->opened >= CAMERA_LINGER;
+        if (!idle || viewer_count(&site->lobby, &source->media)) continue;
+        for (int k = s->conns - 1; k >= 0; k--) { /* WebSockets that tell of it */
+            struct server_conn *c = &s->conn[k];
+            if (!c->socket || c->signal.media != &source->media || c->close) continue;
+            if (c->out || !server_end_socket(c, WS_GOING_AWAY)) server_drop(s, c);
+        }
+        source_close(source);
+        for (int k = i + 1; k < site->streams; k++) {
+            s->source[k - 1] = s->source[k];
+            site->stream[k - 1] = site->stream[k];
+            memcpy(s->told_reason[k - 1], s->told_reason[k], sizeof s->told_reason[k]);
+        }
+        site->streams--;
+        s->told_count = (int)base_min(s->told_count, site->streams);
+    }
+}
+
 /* A message of a WebSocket. */
 static bool server_message(struct server *s, struct server_conn *c, int64_t now) {
     struct wcam_addr candidate[BASE_CANDIDATES];
@@ -9184,10 +9317,12 @@ static void server_farewell(struct server *s) {
 /* One complete request at the front of c->in: its head in s->req, its body. */
 static bool server_request(struct server *s, struct server_conn *c, struct span body, int64_t now) {
     struct http_resp r;
-    struct route t = {&s->site, &s->req, body, c->from, c->local, now, &c->signal};
+    struct route t = {&s->site, &s->req, body, c->from, c->local, now, s->open, &c->signal};
+    s->open[0] = 0;
     http_respond(&r, s->page, sizeof s->page);
     server_reserve_viewer(s);
     route_serve(&t, &r);
+    if (r.status == 201 && s->open[0]) server_open(s, &r, now);
     c->socket = r.status == 101;
     c->close = !s->req.keep_alive && !c->socket;
     r.keep = !s->req.minor;
@@ -9372,7 +9507,7 @@ static int64_t server_tick(struct server *s, int64_t now) {
         next = base_min(next, source_tick(source, viewer_count(l, &source->media) > 0, now));
         if (source->kind != SOURCE_PUSH || !source->media.want_key) continue;
         source->media.want_key = false;
-        if (s->config.keyframe) s->config.keyframe(s->config.user_data, i);
+        if (s->config.keyframe) s->config.keyframe(s->config.user_data, source->id);
     }
     bool closed = false;
     for (int i = 0; i < l->max; i++) {
@@ -9381,6 +9516,7 @@ static int64_t server_tick(struct server *s, int64_t now) {
         closed = closed || l->slot[i]->state == VIEWER_CLOSED;
     }
     if (closed) server_reap_viewers(s);
+    server_close_opened(s, now);
     server_tell(s, now);
     return base_min(next, server_news(s, now));
 }
@@ -9436,13 +9572,12 @@ static int64_t server_round(struct server *s, int64_t wait_us) {
 
 /* ==== 34 wcam ===============================================================
  * The C API; webrtc_cam.h is its manual.
- * world; uses base, bytes, text, crypt, dtls, seal, media, intake, viewer, guard, site, net, source, server
+ * world; uses base, bytes, text, crypt, dtls, rtsp, seal, media, intake, viewer, guard, site, net, source, server
  */
 enum wcam_defaults { WCAM_PORT = 8080, WCAM_VIEWERS = 64, WCAM_VIEWERS_MAX = 4096 };
 
 struct wcam {
     struct server server;
-    size_t history;
     bool clocked; /* the time is known: from the system, or once wcam_tick told it */
     char url[96], why[320];
 };
@@ -9487,6 +9622,20 @@ static bool wcam_copy_list(const char *const *from, char to[][GUARD_TEXT], int *
 static bool wcam_is_origin(struct span s) {
     if (text_is(s, "*") || text_is(s, "null")) return true;
     return (text_after(&s, "http://") || text_after(&s, "https://")) && s.n && !memchr(s.p, '/', s.n);
+}
+
+/* Below which addresses the page may open cameras. */
+static int wcam_allow_sources(wcam *w, const struct wcam_config *c) {
+    struct site *site = &w->server.site;
+    for (const char *const *u = c->allow_sources; u && *u; u++) {
+        if (site->allowances == SITE_ALLOWED)
+            return wcam_fail(w, WCAM_EINVAL, "more than %d addresses to allow", SITE_ALLOWED);
+        struct rtsp_url *to = &site->allowed[site->allowances++];
+        if (!rtsp_read_url(text_of(*u), to) || to->user[0])
+            return wcam_fail(w, WCAM_EINVAL,
+                             "an address to allow must look like rtsp://HOST:PORT/PATH, without a name and password");
+    }
+    return 0;
 }
 
 static int wcam_configure_guard(wcam *w, const struct wcam_config *c) {
@@ -9569,12 +9718,13 @@ static int wcam_open(wcam *w, const struct wcam_config *c) {
     struct server *s = &w->server;
     struct site *site = &s->site;
     int max = c->max_viewers ? c->max_viewers : WCAM_VIEWERS;
-    w->history = c->history ? c->history : MEDIA_HISTORY;
+    s->history = c->history ? c->history : MEDIA_HISTORY;
     if (max < 1 || max > WCAM_VIEWERS_MAX)
         return wcam_fail(w, WCAM_EINVAL, "the number of viewers must be 1 to %d", WCAM_VIEWERS_MAX);
-    if (w->history < MEDIA_HISTORY_MIN || w->history > UINT32_MAX / 2)
+    if (s->history < MEDIA_HISTORY_MIN || s->history > UINT32_MAX / 2)
         return wcam_fail(w, WCAM_EINVAL, "the history must have 64 KiB to 2 GiB");
     int rc = wcam_configure_guard(w, c);
+    if (!rc) rc = wcam_allow_sources(w, c);
     if (rc) return rc;
     if (crypt_open(&site->crypt) || dtls_home_open(&site->dtls, &site->crypt) || !wcam_srtp_ready())
         return wcam_fail(w, WCAM_ECRYPTO, "mbedTLS or libsrtp2 could not be started");
@@ -9634,21 +9784,18 @@ int wcam_add(wcam *w, const char *name, const char *source, double fps) {
         if (text_is(camera, reserved[i])) return wcam_fail(w, WCAM_EINVAL, "'%s' is a reserved name", reserved[i]);
     if (site_stream(site, camera, sub)) return wcam_fail(w, WCAM_EINVAL, "there are two cameras named '%s'", name);
     if (site->streams == BASE_STREAMS) return wcam_fail(w, WCAM_EFULL, "more than %d streams", BASE_STREAMS);
-    const struct wcam_config *c = &w->server.config;
-    struct source_terms terms = {
-        fps, w->history, site->drops, &site->crypt, c->insecure_rtsp != 0, c->keep_warm != 0, c->no_audio != 0};
+    struct source_terms terms = server_terms(&w->server, fps);
     struct source *s = source_open(source, &terms, w->why, sizeof w->why);
     if (!s) return WCAM_ESYSTEM;
     s->media.on_demand = s->media.on_demand || (!source && w->server.config.keyframe);
-    text_copy(s->media.name, sizeof s->media.name, camera);
-    text_copy(s->media.sub, sizeof s->media.sub, sub);
-    w->server.source[site->streams] = s;
-    site->stream[site->streams] = &s->media;
-    return site->streams++;
+    server_attach(&w->server, s, camera, sub);
+    return s->id;
 }
 
 static struct source *wcam_source(wcam *w, int stream) {
-    return stream >= 0 && stream < w->server.site.streams ? w->server.source[stream] : NULL;
+    for (int i = 0; i < w->server.site.streams; i++)
+        if (w->server.source[i]->id == stream) return w->server.source[i];
+    return NULL;
 }
 
 int wcam_push(wcam *w, int stream, const void *unit, size_t n, int64_t pts_us) {
@@ -9804,6 +9951,7 @@ enum main_id {
     MAIN_KEEP_WARM,
     MAIN_INSECURE,
     MAIN_NO_AUDIO,
+    MAIN_ALLOW,
     MAIN_FPS,
     MAIN_LOG,
     MAIN_VERSION,
@@ -9825,6 +9973,7 @@ static const struct main_option {
     {MAIN_KEEP_WARM, "", "--keep-warm", NULL, "stay connected to cameras while nobody watches"},
     {MAIN_INSECURE, "", "--insecure-rtsp", NULL, "take any certificate of an rtsps:// camera"},
     {MAIN_NO_AUDIO, "", "--no-audio", NULL, "leave the cameras' sound out"},
+    {MAIN_ALLOW, "", "--allow-source", "URL", "rtsp:// address below which the page may open cameras; repeatable"},
     {MAIN_FPS, "", "--fps", "N", "frames per second of files, in place of what they say"},
     {MAIN_LOG, "", "--log", "LEVEL", "error, info or debug (info)"},
     {MAIN_VERSION, "", "--version", NULL, "print the version"},
@@ -9839,6 +9988,7 @@ struct main_args {
     struct wcam_config config;
     char user[GUARD_TEXT + 1], token[GUARD_TEXT + 1];
     const char *hosts[GUARD_LIST + 1], *origins[GUARD_LIST + 1], *public_ips[GUARD_LIST + 1];
+    const char *allowed[GUARD_LIST + 1];
     double fps;
     enum wcam_log_level level;
     char *text; /* of the argument files, one after the other */
@@ -9958,6 +10108,7 @@ static int main_option(struct main_args *a, const struct main_option *o, char *v
     case MAIN_HOST: return main_add(a->hosts, value, o->name);
     case MAIN_CORS: return main_add(a->origins, value, o->name);
     case MAIN_PUBLIC_IP: return main_add(a->public_ips, value, o->name);
+    case MAIN_ALLOW: return main_add(a->allowed, value, o->name);
     case MAIN_MAX_VIEWERS:
         rc = main_number(o->name, value, WCAM_VIEWERS_MAX, &n);
         a->config.max_viewers = (int)n;
@@ -10034,6 +10185,7 @@ static int main_serve(struct main_args *a) {
     a->config.hosts = a->hosts;
     a->config.origins = a->origins;
     a->config.public_ips = a->public_ips;
+    a->config.allow_sources = a->allowed;
     int rc = wcam_create(&a->config, &w);
     if (rc) {
         main_bad("%s", w ? wcam_why(w) : wcam_strerror(rc));

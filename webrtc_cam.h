@@ -70,7 +70,8 @@ struct wcam_config {
     const char *const *hosts;      /* names by which browsers reach this server, besides IP addresses and localhost */
     const char *const *origins;    /* CORS: other pages' origins that may use it, "https://example.org", or "*" */
     const char *const *public_ips; /* further addresses by which browsers reach this server: in front of a NAT */
-    int max_viewers;               /* 0: 64; at most 4096 */
+    const char *const *allow_sources; /* rtsp:// addresses without password, below which the page may open cameras */
+    int max_viewers;                  /* 0: 64; at most 4096 */
     size_t history;    /* bytes of packets kept per stream, 0: 8 MiB, at least 64 KiB; holds a GOP to join */
     int keep_warm;     /* 1: stay connected to RTSP cameras while nobody watches; 0: call them on demand */
     int insecure_rtsp; /* 1: take any certificate of an rtsps:// camera */

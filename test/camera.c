@@ -124,7 +124,7 @@ static const char *answer(const char *lines) { /* a whole answer, or the lines o
 static void start(struct dialog *d, const char *url) {
     struct rtsp_url u;
     if (!CHECK_AS(rtsp_read_url(text_of(url), &u), url)) memset(&u, 0, sizeof u);
-    dialog_start(d, &u, false, 0, &dice, T0);
+    dialog_start(d, &u, false, NULL, &dice, T0);
     text_copy(d->cnonce, sizeof d->cnonce, lit("0a4f113b"));
 }
 
@@ -1606,7 +1606,7 @@ static void cam_answers(int steps, int64_t pause, const char *sdp) {
 
 static void cam_connect(void) {
     CHECK(cam_wait(true, cam.now + 100 * BASE_S));
-    camera_connected(&cam.c, 0, cam.now);
+    camera_connected(&cam.c, NULL, NULL, cam.now);
 }
 
 /* One access unit over the connection. */
@@ -1623,6 +1623,10 @@ static void cam_frames(const struct wire *w, int unit) {
     }
 }
 
+static int64_t picture_time(uint32_t timestamp, int64_t now) {
+    return camera_time(&cam.c.video_clock, 90000, timestamp, now);
+}
+
 static void camera_on_demand(void) {
     struct span s = pattern_stream(30);
     wire_stream(&wire, s, 0, WIRE_UNITS);
@@ -1631,9 +1635,9 @@ static void camera_on_demand(void) {
     CHECK(has(media_reason(&cam.media), "when somebody watches"));
     CHECK(cam_wait(true, cam.now) && has(media_reason(&cam.media), "Calling"));
     CHECK(!cam_tick(true));
-    camera_connected(&cam.c, 0, cam.now);
+    camera_connected(&cam.c, NULL, NULL, cam.now);
     CHECK(is_request(asked(&cam.c.dialog), "OPTIONS"));
-    camera_connected(&cam.c, 0, cam.now);
+    camera_connected(&cam.c, NULL, NULL, cam.now);
     cam_answers(4, BASE_MS, SDP_ALL);
     CHECK(cam.c.dialog.state == DIALOG_PLAYING);
     for (int i = 0; i < 20; i++) cam.now += 40 * BASE_MS, cam_frames(&wire, i);
@@ -1776,7 +1780,7 @@ static void camera_redirects(void) {
     int64_t then = cam.now;
     CHECK(cam_wait(true, cam.now + BASE_S) && cam.now == then);
     CHECK(!strcmp(cam.c.url.url, "rtsp://cam.test:8554/other") && cam.c.url.port == 8554 && !strcmp(cam.c.url.user, "ann"));
-    camera_connected(&cam.c, 0, cam.now);
+    camera_connected(&cam.c, NULL, NULL, cam.now);
     CHECK(has(asked(&cam.c.dialog), " rtsp://cam.test:8554/other "));
     static const char *const others[] = {"rtsp://192.0.2.66/live", "rtsp://cam.test.evil.example/", "http://cam.test/", "", "rtsp://cam.test@192.0.2.66/",
                                          "rtsps://cam.test/live"};
@@ -1796,7 +1800,7 @@ static void camera_redirects(void) {
     int dials = 0;
     while (cam_wait(true, end) && dials < 10000) {
         dials++;
-        camera_connected(&cam.c, 0, cam.now);
+        camera_connected(&cam.c, NULL, NULL, cam.now);
         asked(&cam.c.dialog);
         cam_tell(HEAD "\r\n");
         asked(&cam.c.dialog);
@@ -1812,7 +1816,7 @@ static void camera_redirects(void) {
         moved = !strcmp(cam.c.url.url, "rtsp://cam.test:99/x");
         if (moved) camera_failed(&cam.c, "The camera cannot be reached: refused.", cam.now);
         else {
-            camera_connected(&cam.c, 0, cam.now);
+            camera_connected(&cam.c, NULL, NULL, cam.now);
             cam_answers(1, 0, SDP_ALL);
             cam_tell("RTSP/1.0 302 Moved\r\nLocation: rtsp://cam.test:99/x\r\n\r\n");
         }
@@ -1821,7 +1825,7 @@ static void camera_redirects(void) {
     for (int i = 0; i < 2 && !again; i++) {
         CHECK(cam_wait(true, cam.now + 20 * BASE_S));
         again = !strcmp(cam.c.url.url, "rtsp://cam.test:99/x");
-        camera_connected(&cam.c, 0, cam.now);
+        camera_connected(&cam.c, NULL, NULL, cam.now);
         cam_answers(1, 0, SDP_ALL);
         cam_tell("RTSP/1.0 302 Moved\r\nLocation: rtsp://cam.test:99/x\r\n\r\n");
     }
@@ -1835,7 +1839,7 @@ static void camera_transport_refused(void) {
     int dials = 0;
     while (cam_wait(true, end) && dials < 1000) {
         dials++;
-        camera_connected(&cam.c, 0, cam.now);
+        camera_connected(&cam.c, NULL, NULL, cam.now);
         cam_answers(2, 0, SDP_ALL);
         cam_tell("RTSP/1.0 461 Unsupported\r\n\r\n");
         CHECK(cam.c.state == CAMERA_RESTING && has(media_reason(&cam.media), "over TCP"));
@@ -1930,7 +1934,7 @@ static void beat_run(const struct beat *b, int64_t *uneven, int64_t *lag, int64_
         int64_t now = T0 + (int64_t)real_us + (b->jitter_us ? (int64_t)rnd((uint32_t)b->jitter_us) : 0);
         now = base_max(now, arrived); /* TCP keeps the order */
         arrived = now;
-        int64_t at = camera_time(&cam.c, (uint32_t)(int64_t)(0xfff00000 + camera_s * 90000), now);
+        int64_t at = picture_time((uint32_t)(int64_t)(0xfff00000 + camera_s * 90000), now);
         CHECK(at <= now && at >= last);
         if (i > n / 4 && i < n / 2) *early = base_max(*early, now - at);
         if (i > n * 3 / 4) {
@@ -1977,7 +1981,7 @@ static void camera_clock_jumps(void) {
         for (int i = 0; i < 300; i++) {
             int64_t now = T0 + i * 40 * BASE_MS;
             if (i == 100) ts += (uint32_t)jumps[k];
-            int64_t at = camera_time(&cam.c, ts, now);
+            int64_t at = picture_time(ts, now);
             CHECK(at > last && at <= now && now - at < 100 * BASE_MS); /* at once */
             last = at;
             ts += 3600;
@@ -1986,7 +1990,7 @@ static void camera_clock_jumps(void) {
     cam_open("rtsp://cam.test/live"); /* the camera pauses for a minute, and goes on */
     int64_t last = 0;
     for (int i = 0; i < 300; i++) {
-        int64_t now = T0 + i * 40 * BASE_MS + (i >= 150 ? 60 * BASE_S : 0), at = camera_time(&cam.c, (uint32_t)i * 3600, now);
+        int64_t now = T0 + i * 40 * BASE_MS + (i >= 150 ? 60 * BASE_S : 0), at = picture_time((uint32_t)i * 3600, now);
         CHECK(at > last && now - at < 100 * BASE_MS);
         last = at;
     }
@@ -2001,7 +2005,7 @@ static void camera_clock_of_no_use(void) {
         for (int i = 0; i < 20000; i++) {
             int64_t now = T0 + i * 40 * BASE_MS;
             uint32_t ts = way == 0 ? 5 : way == 1 ? rnd(0xffffffff) : way == 2 ? (uint32_t)i : (uint32_t)i * 0x7fffffffu;
-            int64_t at = camera_time(&cam.c, ts, now), off = at - last - 40 * BASE_MS;
+            int64_t at = picture_time(ts, now), off = at - last - 40 * BASE_MS;
             CHECK(at > last && at <= now);
             if (i > 1000) worst = base_max(worst, now - at), uneven = base_max(uneven, off < 0 ? -off : off);
             last = at;
@@ -2013,9 +2017,9 @@ static void camera_clock_of_no_use(void) {
     }
     cam_open("rtsp://cam.test/live"); /* no overflow, however long */
     for (int i = 0; i < 3; i++) {
-        cam.c.ticks = INT64_MAX / 101;
-        (void)camera_time(&cam.c, (uint32_t)i * 0x7ffffff0u, T0 + i * BASE_S);
-        if (!CHECK(cam.c.ticks < INT64_MAX / 200)) break;
+        cam.c.video_clock.ticks = INT64_MAX / 101;
+        (void)picture_time((uint32_t)i * 0x7ffffff0u, T0 + i * BASE_S);
+        if (!CHECK(cam.c.video_clock.ticks < INT64_MAX / 200)) break;
     }
 }
 
@@ -2024,7 +2028,7 @@ static void camera_clock_bursts(void) {
     cam_open("rtsp://cam.test/live");
     int64_t last = 0, same = 0;
     for (int i = 0; i < 1000; i++) {
-        int64_t now = T0 + i / 10 * 400 * BASE_MS, at = camera_time(&cam.c, (uint32_t)i * 3600, now);
+        int64_t now = T0 + i / 10 * 400 * BASE_MS, at = picture_time((uint32_t)i * 3600, now);
         CHECK(at >= last && at <= now);
         same += at == last;
         last = at;
@@ -2041,7 +2045,7 @@ static void camera_random(void) {
         for (int step = 0; step < 60; step++) {
             cam.now += rnd(4) ? rnd(50000) : rnd(5000000);
             if (cam_tick(rnd(8) > 0)) {
-                if (rnd(4)) camera_connected(&cam.c, 0, cam.now);
+                if (rnd(4)) camera_connected(&cam.c, NULL, NULL, cam.now);
                 else camera_failed(&cam.c, "refused", cam.now);
             }
             if (cam.c.state == CAMERA_TALKING && cam.c.dialog.out_n) {
