@@ -4593,6 +4593,7 @@ struct media {
     enum media_policy policy;
     struct h264_order order;
     int64_t poc_all, poc_references; /* the highest since the IDR: of all pictures, of reference pictures */
+    bool opened;                     /* by a viewer */
     bool may_sound;                  /* the source may have sound: browsers are told to expect some */
     struct media_sound *sound;       /* MEDIA_SOUNDS of them, the caller's; NULL: none has come */
     uint64_t sounds;                 /* packets so far; the newest are kept */
@@ -5330,8 +5331,8 @@ static bool camera_tick(struct camera *c, bool viewers, int64_t now, int64_t *ne
  * pure; uses base, bytes, seal, rtp, rtcp, media
  */
 enum sender_limits {
-    SENDER_BURST = 16 * 1024,  /* bytes at once, and where the rate begins: short queues on the way take that */
-    SENDER_SLOWEST = 2 * 1024, /* per SENDER_REFILL: 6.5 Mbit/s */
+    SENDER_BURST = 16 * 1024, /* bytes at once, and where the rate begins: short queues on the way take that */
+    SENDER_SLOWEST = 512,     /* per SENDER_REFILL: 1.6 Mbit/s; but never below twice the stream */
     SENDER_FASTEST = 32 * 1024,
     SENDER_MANY = 12,               /* packets lost within two windows: a queue that was too short, not chance */
     SENDER_TRIES = 3,               /* beginnings at an IDR whose first packets got lost */
@@ -5389,7 +5390,7 @@ struct sender {
     int64_t rate, budget, paid, slowed; /* the pacer: bytes per refill, bytes to spend, since when, last step down */
     int64_t sped, pressed, ceiling;     /* last step up; when the pacer held a packet; the rate to stay below */
     uint32_t slow_seq;                  /* losses of packets before it led to the last step down */
-    uint32_t asked_for, lost_before;    /* first NACKs since the last receiver report; lost by the report before */
+    uint32_t asked_for, lost_before;    /* first NACKs since loss was judged last; lost by the report then */
     bool late;                          /* this network delivers late and out of order: a NACK says little of loss */
     struct {
         int64_t since, lost;
@@ -5767,13 +5768,13 @@ static void sender_adapt(struct sender *s, int64_t now) {
 /* What was NACKed and is not among the lost came late. Then the pace was lowered for nothing. Repairs by RTX do not count
  * as received (RFC 4588 6.3 keeps the streams' reports apart), packets sent again as they were do. */
 static void sender_judge_loss(struct sender *s, uint32_t lost, int64_t now) {
-    bool enough = s->rtx_pt && s->asked_for >= SENDER_MANY,
-         late = (int32_t)(lost - s->lost_before) * 4 < (int32_t)s->asked_for;
-    if (enough && late && !s->late) {
+    if (!s->rtx_pt || s->asked_for < SENDER_MANY) return; /* reports come often: not enough to tell */
+    bool late = (int32_t)(lost - s->lost_before) * 4 < (int32_t)s->asked_for;
+    if (late && !s->late) {
         s->rate = base_max(s->rate, SENDER_BURST);
         s->slowed = now - SENDER_MEMORY;
     }
-    if (enough) s->late = late;
+    s->late = late;
     s->asked_for = 0;
     s->lost_before = lost;
 }
@@ -6684,7 +6685,10 @@ static const char *const page_html[] = {
     "  grid-template-columns: min(20em, 100%); background: var(--ground); color: var(--ink) }\n",
     "#signin input { height: 44px; padding: 0 .8em; border: 1px solid var(--soft) }\n",
     "#signin button { background: var(--accent); color: var(--ground); font-weight: 600 }\n",
-    "#wrong { min-height: 1.4em; color: var(--bad) }\n",
+    "#open form { display: grid; gap: .6em; padding: 0 .6em .3em 0 }\n",
+    "#open input { height: 44px; padding: 0 .8em; border: 1px solid var(--soft) }\n",
+    "#open form button { background: var(--accent); color: #101214; font-weight: 600 }\n",
+    "#open [role=alert], #wrong { min-height: 1.4em; color: var(--bad) }\n",
     "@media (prefers-reduced-motion: reduce) { * { transition: none !important; animation: none !important } }\n",
     "</style>\n",
     "</head>\n",
@@ -6706,6 +6710,8 @@ static const char *const page_html[] = {
     "<span class='dot'></span>\n",
     "<div id='about'><h1 id='name'>Cameras</h1>\n",
     "<p id='status' role='status'><span id='words'></span><span id='figures' aria-live='off'></span></p></div>\n",
+    "<button id='add' aria-label='Open a camera by its address (o)' hidden>\n",
+    "<svg viewBox='0 0 24 24'><path d='M12 5v14M5 12h14'/></svg></button>\n",
     "<select id='stream' aria-label='Stream' hidden></select>\n",
     "<button id='mute' aria-label='Sound (m)' aria-pressed='false' hidden>\n",
     "<svg viewBox='0 0 24 24'><path d='M4 9v6h4l5 4V5L8 9z'/><path class='off' d='M17 9.500l5 5M22 9.500l-5 5'/>\n",
@@ -6730,6 +6736,12 @@ static const char *const page_html[] = {
     "<header><h2>Keys</h2><button class='close' aria-label='Close'>✕</button></header>\n",
     "<dl></dl>\n",
     "</aside>\n",
+    "<aside id='open' aria-label='Open a camera' tabindex='-1' hidden>\n",
+    "<header><h2>Open a camera</h2><button class='close' aria-label='Close'>✕</button></header>\n",
+    "<form><label for='address'>Its address</label>\n",
+    "<input id='address' placeholder='rtsp://name:password@camera/path' autocomplete='off' spellcheck='false' required>\n",
+    "<button>Show it</button><p role='alert'></p></form>\n",
+    "</aside>\n",
     "<template id='tile'><li><a><video autoplay muted playsinline></video><span class='words'></span>\n",
     "<span class='caption'><i class='dot'></i><span></span></span></a></li></template>\n",
     "<script>\n",
@@ -6745,6 +6757,7 @@ static const char *const page_html[] = {
     "let listing = null;        // what the server last said of its streams; null: nothing yet\n",
     "let locked = false;        // the server wants a password or token first\n",
     "let trouble = '';          // why there is no list of cameras\n",
+    "let opens = false;         // the server lets us open cameras by their address\n",
     "\n",
     "// ---- asking the server\n",
     "\n",
@@ -6838,6 +6851,12 @@ static const char *const page_html[] = {
     "    this.li.className = mood;\n",
     "    fill(this.li.querySelector('.words'), words);\n",
     "    render();\n",
+    "  }\n",
+    "\n",
+    "  remove() {\n",
+    "    this.open(null);\n",
+    "    this.li.remove();\n",
+    "    tiles.delete(this.name);\n",
     "  }\n",
     "\n",
     "  click(e) {\n",
@@ -7083,6 +7102,7 @@ static const char *const page_html[] = {
     "\n",
     "function view() {\n",
     "  const [name, asked] = address(), before = big;\n",
+    "  for (const t of every()) if (t.name !== name && leaves(t)) t.remove();\n",
     "  if (name && !tiles.has(name)) tiles.set(name, new Tile(name));\n",
     "  big = tiles.get(name) || (listing && tiles.size === 1 ? chosen() : null);\n",
     "  document.body.classList.toggle('one', Boolean(big));\n",
@@ -7097,6 +7117,12 @@ static const char *const page_html[] = {
     "  if (!big) layout();\n",
     "  render();\n",
     "  if (before && !big) before.link.focus();\n",
+    "}\n",
+    "\n",
+    "// A camera that somebody opened goes with its last viewer: the grid does not keep it.\n",
+    "function leaves(t) {\n",
+    "  const said = listing && listing.find(s => s.name === t.name);\n",
+    "  return Boolean(listing && (!said || said.opened));\n",
     "}\n",
     "\n",
     "function go(url, replace) {\n",
@@ -7167,10 +7193,12 @@ static const char *const page_html[] = {
     "  if (locked || Date.now() < due) return;\n",
     "  due = Infinity;\n",
     "  try {\n",
-    "    listing = JSON.parse((await ask('api/streams')).body).streams;\n",
+    "    const state = JSON.parse((await ask('api/streams')).body);\n",
+    "    listing = state.streams;\n",
+    "    opens = state.may_open;\n",
     "    failures = 0;\n",
     "    trouble = '';\n",
-    "    for (const s of listing) if (!tiles.has(s.name)) tiles.set(s.name, new Tile(s.name));\n",
+    "    for (const s of listing) if (!tiles.has(s.name) && !s.opened) tiles.set(s.name, new Tile(s.name));\n",
     "    view();\n",
     "    for (const t of every()) t.hear(listing.find(s => s.name === t.name && s.stream === t.stream));\n",
     "  } catch (e) {\n",
@@ -7201,12 +7229,13 @@ static const char *const page_html[] = {
     "  clearTimeout(resting);\n",
     "  document.body.classList.remove('still');\n",
     "  resting = setTimeout(() => {\n",
-    "    if (big && big.mood === 'live' && $('panel').hidden && $('help').hidden) document.body.classList.add('still');\n",
+    "    if (big && big.mood === 'live' && !shown()) document.body.classList.add('still');\n",
     "  }, 3000);\n",
     "}\n",
     "\n",
     "// Only what works here and now is offered.\n",
     "function controls() {\n",
+    "  $('add').hidden = !opens;\n",
     "  const v = big && big.video, streams = big ? streamsOf(big) : [], select = $('stream');\n",
     "  const sound = Boolean(big && big.now && big.now.media.getAudioTracks().length);\n",
     "  $('mute').hidden = !sound;\n",
@@ -7257,21 +7286,40 @@ static const char *const page_html[] = {
     "\n",
     "let focused = document.body;   // before a panel was opened\n",
     "\n",
+    "// The panel, the keys or the form for a camera's address, whichever is open.\n",
+    "function shown() { return document.querySelector('aside:not([hidden])'); }\n",
+    "\n",
     "function toggle(id) {\n",
-    "  const open = $(id).hidden, t = chosen();\n",
-    "  if (open && $('panel').hidden && $('help').hidden) focused = document.activeElement;\n",
-    "  $('panel').hidden = $('help').hidden = true;\n",
+    "  const before = shown(), t = chosen(), open = !before || before.id !== id;\n",
+    "  if (!before) focused = document.activeElement;\n",
+    "  if (before) before.hidden = true;\n",
     "  $(id).hidden = !open;\n",
     "  $('info').setAttribute('aria-expanded', !$('panel').hidden);\n",
-    "  (open ? $(id) : focused).focus();\n",
+    "  (open ? $(id).querySelector('input') || $(id) : focused).focus();\n",
     "  if (open && id === 'panel' && t) diagnose(t);\n",
     "  stir();\n",
     "}\n",
     "\n",
+    "// The server opens the camera and gives it a name: from then on it is one like the others.\n",
+    "async function openCamera(e) {\n",
+    "  e.preventDefault();\n",
+    "  const words = e.target.querySelector('[role=alert]'), url = $('address').value.trim();\n",
+    "  fill(words, 'Asking the server…');\n",
+    "  try {\n",
+    "    const headers = {'Content-Type': 'application/json'};\n",
+    "    const {name} = JSON.parse((await ask('api/cameras', {method: 'POST', headers, body: JSON.stringify({url})})).body);\n",
+    "    fill(words, '');\n",
+    "    $('address').value = '';   // it may hold a password\n",
+    "    toggle('open');\n",
+    "    go(where(name, ''));\n",
+    "  } catch (x) {\n",
+    "    fill(words, x.message);\n",
+    "    $('address').select();\n",
+    "  }\n",
+    "}\n",
+    "\n",
     "function escape() {\n",
-    "  if (!$('panel').hidden) toggle('panel');\n",
-    "  else if (!$('help').hidden) toggle('help');\n",
-    "  else back();\n",
+    "  if (shown()) toggle(shown().id); else back();\n",
     "}\n",
     "\n",
     "const keys = [\n",
@@ -7284,6 +7332,7 @@ static const char *const page_html[] = {
     "  ['p', 'picture in picture', pip],\n",
     "  ['m', 'sound on, off', mute],\n",
     "  ['s', 'save this picture', shot],\n",
+    "  ['o', 'open a camera by its address', () => { if (opens) toggle('open'); }],\n",
     "  ['i', 'diagnostics; Ctrl+Shift+A as well', () => toggle('panel')],\n",
     "  ['?', 'these keys', () => toggle('help')]];\n",
     "\n",
@@ -7410,6 +7459,8 @@ static const char *const page_html[] = {
     "\n",
     "for (const [id, action] of Object.entries({full, pip, mute, shot, copy})) $(id).onclick = action;\n",
     "$('info').onclick = () => toggle('panel');\n",
+    "$('add').onclick = () => toggle('open');\n",
+    "$('open').onsubmit = openCamera;\n",
     "$('back').onclick = e => { e.preventDefault(); back(); };\n",
     "$('stream').onchange = e => go(where(big.name, e.target.value), true);\n",
     "$('signin').onsubmit = signIn;\n",
@@ -7547,7 +7598,7 @@ static void site_json_stream(struct wr *w, const struct site *s, const struct me
     text_putf(w, ",\"keyframe_interval_ms\":%d,\"bitrate_kbps\":%u,\"viewers\":%d,\"frames\":%llu,\"keyframes\":%llu",
               m->key_interval_ms, m->kbps, viewer_count(&s->lobby, m), (unsigned long long)m->frames,
               (unsigned long long)m->keys);
-    text_putf(w, ",\"audio\":\"%s\",\"audio_reason\":",
+    text_putf(w, ",\"opened\":%s,\"audio\":\"%s\",\"audio_reason\":", m->opened ? "true" : "false",
               m->sounds ? base_sound[m->sound[(m->sounds - 1) % MEDIA_SOUNDS].kind].name : "");
     text_json(w, text_of(m->silence));
     text_putf(w, ",\"url\":\"/%s%s%s\",\"whep\":\"/%s/whep%s%s\"}", m->name, m->sub[0] ? "?stream=" : "", m->sub,
@@ -9207,6 +9258,7 @@ static void server_open(struct server *s, struct http_resp *r, int64_t now) {
         server_attach(s, source, text_of(name), text_of(""));
         memcpy(source->url, hash, sizeof hash);
         source->camera.keep_warm = false;
+        source->media.opened = true;
     }
     crypt_wipe(s->open, sizeof s->open);
     if (!source) {

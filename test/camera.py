@@ -306,7 +306,7 @@ def logged(auth, password, url_password):
         cam.after = 1
         until_reason(s, 'refuses the name or the password')
         state = json.dumps(s.state()) + get(s.port, '/metrics').body.decode() + get(s.port, '/cam').body.decode()
-        until(lambda: 'refuses the name or the password' in s.log(), 'the log says why')
+        until(lambda: stream(s) and 'refuses the name or the password' in s.log(), 'the log says why')
         log = s.stop()
         has_no_secret(log + state, password, url_password)
 
@@ -555,7 +555,8 @@ def stops_while_it_dials():
 
 # ---- GStreamer's RTSP server ----
 
-GST = [sys.executable if importlib.util.find_spec('gi') else '/usr/bin/python3',
+SYSTEM = '/usr/bin/python3'  # Debian's gi belongs to Debian's Python
+GST = [sys.executable if importlib.util.find_spec('gi') or not os.path.exists(SYSTEM) else SYSTEM,
        os.path.join(os.path.dirname(os.path.abspath(__file__)), 'gst_server.py')]
 
 
@@ -570,7 +571,7 @@ def gstreamer(auth):
     try:
         port = p.stdout.readline().strip()
         if not port:
-            raise Skip(p.stderr.read().decode().strip().splitlines()[-1])
+            raise Skip((p.stderr.read().decode().strip().splitlines() or ['gst_server.py said nothing'])[-1])
         credentials = 'ann:p%40ss@' if auth != 'none' else ''
         with Server('cam=rtsp://%s127.0.0.1:%s/cam' % (credentials, int(port))) as s:
             watch(s)

@@ -41,6 +41,9 @@ unit)
         suite "unit: gcc, system mbedTLS, sanitizers" build/unit
     quietly "unit tests build: clang" clang -std=c99 -O2 test/unit.c -o build/unit_clang $libs &&
         suite "unit: clang, optimized" build/unit_clang
+    python3 test/rtsp_vectors.py build/rtsp_vectors.txt >build/step.log 2>&1 || rm -f build/rtsp_vectors.txt
+    quietly "camera tests build: gcc, sanitizers" gcc $sanitize test/camera.c -o build/camera $libs &&
+        suite "unit: IP cameras, sanitizers" build/camera
     quietly "bad links build: gcc, sanitizers" gcc $sanitize -O2 test/link.c -o build/link $libs &&
         suite "link: a player behind bad links, sanitizers" build/link
     if newer_mbedtls "unit: mbedTLS 3.6"; then
@@ -51,7 +54,8 @@ unit)
 fuzz) SEED=1 suite "fuzz: the corpus, then 3 s each" sh test/fuzz.sh "${FUZZ_SECONDS:-3}" ;;
 cli)
     quietly "program builds with sanitizers" gcc $sanitize -DWCAM_MAIN webrtc_cam.c -o build/webrtc_cam_asan $libs
-    WCAM_BIN=build/webrtc_cam_asan suite "command line and HTTP" python3 test/cli.py ;;
+    WCAM_BIN=build/webrtc_cam_asan suite "command line and HTTP" python3 test/cli.py
+    WCAM_BIN=build/webrtc_cam_asan suite "IP cameras" python3 test/camera.py ;;
 examples) suite "examples" python3 test/examples.py ;;
 install) suite "make install" python3 test/install.py ;;
 cross) suite "another C library, a big-endian machine" sh test/cross.sh ${CROSS:-musl powerpc} ;;

@@ -34,6 +34,16 @@ missing_test() {
     missing_build
     for tool in g++ clang clang-format cppcheck x264 ffmpeg npm python3; do have $tool || echo $tool; done
     have node || echo nodejs
+    # GStreamer's RTSP server, a camera of another make; the system's Python is the one that finds it
+    gst=$(python=/usr/bin/python3; [ -x $python ] || python=python3; $python -c '
+import gi
+for name in ("Gst", "GstRtsp", "GstRtspServer"): gi.require_version(name, "1.0")
+from gi.repository import Gst, GstRtsp, GstRtspServer
+Gst.init(None)
+print("yes" if Gst.ElementFactory.find("h264parse") and Gst.ElementFactory.find("rtph264pay") else "")' 2>/dev/null)
+    # tests skip without it, so it is asked for once
+    [ "$gst" = yes ] || [ "$pass" -gt 1 ] || ! known gir1.2-gst-rtsp-server-1.0 ||
+        echo python3-gi gir1.2-gst-rtsp-server-1.0 gir1.2-gst-plugins-base-1.0 gstreamer1.0-plugins-good gstreamer1.0-plugins-bad
     have chromium || have chromium-browser || have google-chrome ||
         if known chromium || ! known chromium-browser; then echo chromium; else echo chromium-browser; fi
     # The fuzzer's runtime has the compiler's version in its name, so it is asked for once clang is there.
