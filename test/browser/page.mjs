@@ -205,6 +205,40 @@ test('a camera that is away, wants another password, sends no H.264: said', asyn
   }
 });
 
+test('a camera is opened by its address, where that is allowed, and goes with its viewer', async () => {
+  await withServer(['test:'], server => withPage(server.url + '/cam', {}, async page => {
+    await status(page, /^Live/);
+    await page.keyboard.press('o');
+    check(await page.isHidden('#add') && await page.isHidden('#open'), 'the form is there although nothing is allowed');
+  }));
+  const camera = createServer(socket => socket.destroy());   // it hangs up
+  await new Promise(done => camera.listen(0, '127.0.0.1', done));
+  const { port } = camera.address();
+  try {
+    await withServer(['--allow-source', `rtsp://127.0.0.1:${port}/live`, 'yard=test:320x240', 'door=test:320x240'], server => withPage(server.url + '/', {}, async page => {
+      await page.click('#add');
+      for (const wrong of [`rtsp://127.0.0.1:${port}/other`, `rtsp://127.0.0.1:${port}/live/../other`, `rtsp://127.0.0.1:${port}/livelier`]) {
+        await page.fill('#address', wrong);
+        await page.keyboard.press('Enter');
+        await page.waitForFunction(() => /may be opened/.test(document.querySelector('#open [role=alert]').textContent));
+        await page.evaluate(() => { document.querySelector('#open [role=alert]').textContent = ''; });
+      }
+      await page.fill('#address', `rtsp://ann:hunter2@127.0.0.1:${port}/live/1`);
+      await page.keyboard.press('Enter');
+      await page.waitForURL(/\/open-/);
+      await status(page, /broke the connection off/);
+      const streams = JSON.stringify(await server.api());
+      check(/"opened":true/.test(streams) && !/hunter2/.test(streams + server.log() + page.url()), 'the camera is missing, or its password shows');
+      check(await page.inputValue('#address') === '', 'the address stays in the form');
+      await page.keyboard.press('Escape');
+      await page.waitForFunction(() => tiles.size === 2);
+      await until(async () => (await server.api()).streams.length, n => n === 2, 20000, 'the opened camera to go');
+    }));
+  } finally {
+    camera.close();
+  }
+});
+
 test('all places are taken: said, and the next free one is taken', () => withServer(['--max-viewers', '1', 'test:'], server =>
   withPage(server.url + '/cam', {}, async first => {
     await live(first);
@@ -609,7 +643,7 @@ test('axe finds nothing: desktop and phone, light and dark; screenshots', async 
   } catch {
     throw new Skip('axe-core is missing: npm ci in test/browser');
   }
-  await withServer(FOUR, server => withServer(['--token', 'x', 'test:'], async locked => {
+  await withServer([...FOUR, '--allow-source', 'rtsp://127.0.0.1:1/'], server => withServer(['--token', 'x', 'test:'], async locked => {
     let looked = 0;
     for (const [device, viewport] of [['desktop', { width: 1280, height: 800 }], ['phone', { width: 390, height: 844 }]]) {
       for (const colorScheme of ['light', 'dark']) {
@@ -633,6 +667,8 @@ test('axe finds nothing: desktop and phone, light and dark; screenshots', async 
           await look(page, 'diagnostics');
           await page.keyboard.press('?');
           await look(page, 'keys');
+          await page.keyboard.press('o');
+          await look(page, 'open');
           await page.keyboard.press('Escape');
           await page.route('**/whep*', route => route.abort());
           await page.evaluate(() => tiles.get('door').connect());
