@@ -3021,8 +3021,9 @@ struct depay {
     bool large;
     uint16_t next;
     uint32_t timestamp;
-    unsigned lies;
-    uint64_t missing; /* packets */
+    unsigned lies, pictures; /* pictures: begun with this timestamp */
+    bool stuck;              /* the timestamps stand still: the markers are all there is */
+    uint64_t missing;        /* packets */
 };
 
 static void depay_start(struct depay *d, uint8_t *unit, size_t cap) {
@@ -3065,17 +3066,27 @@ static void depay_payload(struct depay *d, struct span s) {
         return;
     }
     struct rd r = bytes_rd(base_span(s.p + 1, s.n - 1));
-    while (bytes_left(&r) > 2) {
+    while (!r.bad && bytes_left(&r) > 2) {
         struct span nal = bytes_take(&r, bytes_r16(&r));
         if (!r.bad && nal.n) depay_put(d, nal, true);
     }
+    d->lost = d->lost || r.bad;
 }
 
 /* Does the packet begin a picture? After a gap nobody knows else what was before it. */
 static bool depay_fresh(struct span s) {
-    unsigned type = s.n > 2 ? s.p[0] & 31 : 0;
-    if (type == RTP_FU_A) return s.p[1] & 0x80 && s.p[2] & 0x80; /* first_mb_in_slice is 0 */
-    return type == 7 || type == 9 || type == RTP_STAP_A || ((type == 1 || type == 5) && s.p[1] & 0x80);
+    while (s.n && !s.p[0]) s = base_span(s.p + 1, s.n - 1); /* a start code, from cameras that send one */
+    if (s.n > 3 && s.p[0] == 1) s = base_span(s.p + 1, s.n - 1);
+    if (s.n > 4 && (s.p[0] & 31) == RTP_STAP_A) s = base_span(s.p + 3, s.n - 3);
+    unsigned type = s.n > 1 ? s.p[0] & 31 : 0;
+    if (type == RTP_FU_A) return s.n > 2 && s.p[1] & 0x80 && s.p[2] & 0x80; /* first_mb_in_slice is 0 */
+    return type == 7 || type == 9 || ((type == 1 || type == 5) && s.p[1] & 0x80);
+}
+
+/* Does it begin a picture's slices? */
+static bool depay_first_slice(struct span s) {
+    unsigned type = s.n > 1 ? s.p[0] & 31 : 0;
+    return depay_fresh(s) && (type == 1 || type == 5 || type == RTP_FU_A);
 }
 
 /* Takes the access unit out, whole: true and *unit, which lives until the next packet. */
@@ -3087,9 +3098,13 @@ static bool depay_end(struct depay *d, struct span *unit) {
     return whole;
 }
 
-/* Before depay_input: does the packet show that the access unit before it is over? Then depay_end is to be called. */
-static bool depay_over(const struct depay *d, const struct rtp_in *p) {
-    return d->open && p->timestamp != d->timestamp && (int16_t)(p->seq - d->next) >= 0;
+/* Before depay_input: does the packet show that the access unit before it is over? Then depay_end is to be called. What
+ * is missing between the two may have been its end. */
+static bool depay_over(struct depay *d, const struct rtp_in *p) {
+    int16_t ahead = (int16_t)(p->seq - d->next);
+    if (!d->open || p->timestamp == d->timestamp || (ahead < 0 && ahead > -DEPAY_STRANGE)) return false;
+    d->lost = d->lost || ahead;
+    return true;
 }
 
 /* Takes a packet. true: it ended its access unit, depay_end is to be called. Packets come in order; one that is late is
@@ -3100,7 +3115,13 @@ static bool depay_input(struct depay *d, const struct rtp_in *p) {
     bool gap = d->started && ahead != 0;
     if (gap && ahead > 0) d->missing += (uint64_t)ahead;
     if (gap && d->open) d->lost = true;
-    if (d->ended && !d->open && !gap && p->timestamp == d->timestamp) d->lies++;
+    if (p->timestamp != d->timestamp) d->pictures = 0;
+    if (depay_first_slice(p->payload) && ++d->pictures > 2) { /* more than two fields: the timestamps lie */
+        d->lies = 0;
+        d->stuck = true;
+        d->lost = d->lost || d->open;
+    }
+    if (d->ended && !d->open && !gap && p->timestamp == d->timestamp && !d->stuck) d->lies++;
     if (!d->open) d->lost = (gap || !d->started) && !depay_fresh(p->payload);
     d->started = d->open = true;
     d->next = (uint16_t)(p->seq + 1);
@@ -3802,10 +3823,11 @@ static void ws_put_close(struct wr *w, int code) {
  */
 enum rtsp_limits {
     RTSP_HEAD = 16 * 1024,
-    RTSP_BODY = 64 * 1024, /* a camera's SDP has about 1 KB */
+    RTSP_BODY = 48 * 1024, /* a camera's SDP has about 1 KB; with the head it fits SOURCE_WIRE */
     RTSP_URL = 512,
-    RTSP_WORD = 128, /* user, password, host, session, realm, nonce */
-    RTSP_SETS = 1024 /* parameter sets in the SDP, with start codes */
+    RTSP_WORD = 128,  /* user, password, host, session, realm */
+    RTSP_NONCE = 256, /* nonce, opaque */
+    RTSP_SETS = 1024  /* parameter sets in the SDP, with start codes */
 };
 enum rtsp_transport { RTSP_ANY, RTSP_TCP, RTSP_UDP };
 
@@ -3813,9 +3835,28 @@ struct rtsp_url {
     bool tls;
     uint16_t port;
     enum rtsp_transport transport; /* ?transport=udp or tcp, which is ours and not sent */
+    bool named;                    /* a name and password were given, perhaps empty ones */
     char user[RTSP_WORD], password[RTSP_WORD], host[RTSP_WORD];
     char url[RTSP_URL]; /* as it stands in requests: a name and password there breaks some cameras' Digest */
 };
+
+/* No control bytes: it may stand in a header line. */
+static bool rtsp_plain(struct span s) {
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] < ' ' || s.p[i] == 127) return false;
+    return true;
+}
+
+/* What comes back in our requests: whole, or not at all. The text of a quoted string keeps its backslashes. */
+static bool rtsp_keep_text(char *to, size_t cap, struct span s) {
+    to[0] = 0;
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.p[i] == '"' || (s.p[i] == '\\' && ++i == s.n)) return false;
+    }
+    if (s.n >= cap || !rtsp_plain(s)) return false;
+    text_copy(to, cap, s);
+    return true;
+}
 
 /* host, host:port, [v6], [v6]:port; IPv6 without brackets and without port is understood too. */
 static bool rtsp_read_host(struct rtsp_url *u, struct span s) {
@@ -3889,8 +3930,9 @@ static bool rtsp_read_url(struct span s, struct rtsp_url *u) {
     bytes_put(&w, host.p, host.n);
     rtsp_put_path(u, &w, path);
     u->url[w.n] = 0;
+    u->named = at > 0;
     return rtsp_read_host(u, host) && rtsp_unpercent(u->user, sizeof u->user, user) &&
-           rtsp_unpercent(u->password, sizeof u->password, password) && !w.bad;
+           rtsp_unpercent(u->password, sizeof u->password, password) && !w.bad && rtsp_plain(text_of(u->user));
 }
 
 static struct span rtsp_path(const struct rtsp_url *u) {
@@ -3936,6 +3978,21 @@ static struct span rtsp_header(const struct rtsp_message *m, const char *name) {
     return rtsp_next(&rest, name);
 }
 
+/* Does a message begin here? 0: too few bytes to know, -1: no. */
+static int rtsp_begins(struct span s) {
+    static const char *const words[] = {"RTSP/",     "HTTP/",          "OPTIONS ",       "ANNOUNCE ",
+                                        "DESCRIBE ", "GET_PARAMETER ", "SET_PARAMETER ", "PAUSE ",
+                                        "PLAY ",     "REDIRECT ",      "TEARDOWN "};
+    int found = -1;
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        size_t n = strlen(words[i]);
+        if (memcmp(s.p, words[i], n < s.n ? n : s.n)) continue;
+        if (s.n >= n) return 1;
+        found = 0;
+    }
+    return found;
+}
+
 /* Takes one message. Returns its length, 0 when more is needed, -1 when it is none or too large. */
 static int rtsp_read(struct span in, struct rtsp_message *m) {
     struct span s = in;
@@ -3961,9 +4018,9 @@ static int rtsp_read(struct span in, struct rtsp_message *m) {
 
 /* How a camera wants to be shown the password. */
 struct rtsp_auth {
-    int strength; /* 0: nothing asked for, 1: Basic, 2: Digest with MD5, 3: with SHA-256 */
-    bool session, qop;
-    char realm[RTSP_WORD], nonce[RTSP_WORD], opaque[RTSP_WORD], algorithm[24];
+    int strength;                  /* 0: nothing asked for, 1: Basic, 2: Digest with MD5, 3: with SHA-256 */
+    bool session, qop, stale, bad; /* bad: something of it cannot be sent back */
+    char realm[RTSP_WORD], nonce[RTSP_NONCE], opaque[RTSP_NONCE], algorithm[24];
     unsigned count; /* requests with this nonce */
 };
 
@@ -3979,7 +4036,7 @@ static bool rtsp_next_param(struct span *s, struct span *scheme, struct span *ke
     bool valued = n < s->n && s->p[n] == '=';
     *s = base_span(s->p + n + (n < s->n), s->n - n - (n < s->n));
     for (size_t i = key->n; i-- > 0;)
-        if (key->p[i] == ' ') {
+        if (text_blank(key->p[i])) {
             *scheme = text_trim(base_span(key->p, i));
             *key = base_span(key->p + i + 1, key->n - i - 1);
             break;
@@ -3987,7 +4044,11 @@ static bool rtsp_next_param(struct span *s, struct span *scheme, struct span *ke
     if (!valued) return true;
     *s = text_trim(*s);
     if (text_after(s, "\"")) {
-        *value = text_cut(s, '"');
+        size_t end = 0;
+        while (end < s->n && s->p[end] != '"') end += s->p[end] == '\\' ? 2 : 1;
+        end = end < s->n ? end : s->n;
+        *value = base_span(s->p, end);
+        *s = base_span(s->p + end, s->n - end);
         text_cut(s, ',');
     } else *value = text_trim(text_cut(s, ','));
     return true;
@@ -4005,7 +4066,7 @@ static void rtsp_rank(struct rtsp_auth *a, const struct rtsp_auth *seen, struct 
         }
         t.strength = !algorithm.n || text_like(algorithm, "md5") ? 2 : text_like(algorithm, "sha-256") ? 3 : 0;
     }
-    if (t.strength > a->strength) *a = t;
+    if (t.strength > a->strength && !t.bad) *a = t;
 }
 
 /* The strongest of all challenges (RFC 7616 3.7). false: none that is known. */
@@ -4021,9 +4082,10 @@ static bool rtsp_challenged(struct rtsp_auth *a, const struct rtsp_message *m) {
                 memset(&seen, 0, sizeof seen);
                 current = scheme;
             }
-            if (text_like(key, "realm")) text_copy(seen.realm, sizeof seen.realm, value);
-            else if (text_like(key, "nonce")) text_copy(seen.nonce, sizeof seen.nonce, value);
-            else if (text_like(key, "opaque")) text_copy(seen.opaque, sizeof seen.opaque, value);
+            if (text_like(key, "realm")) seen.bad |= !rtsp_keep_text(seen.realm, sizeof seen.realm, value);
+            else if (text_like(key, "nonce")) seen.bad |= !rtsp_keep_text(seen.nonce, sizeof seen.nonce, value);
+            else if (text_like(key, "opaque")) seen.bad |= !rtsp_keep_text(seen.opaque, sizeof seen.opaque, value);
+            else if (text_like(key, "stale")) seen.stale = text_like(value, "true");
             else if (text_like(key, "algorithm")) text_copy(seen.algorithm, sizeof seen.algorithm, value);
             else if (text_like(key, "qop"))
                 while (value.n) seen.qop = text_like(text_trim(text_cut(&value, ',')), "auth") || seen.qop;
@@ -4035,7 +4097,7 @@ static bool rtsp_challenged(struct rtsp_auth *a, const struct rtsp_message *m) {
 
 /* H(parts joined by colons) in hexadecimal; parts end with NULL. */
 static void rtsp_digest(const struct rtsp_auth *a, char out[2 * CRYPT_HASH_MAX + 1], const char *const *parts) {
-    uint8_t text[2 * RTSP_URL + 4 * RTSP_WORD], hash[CRYPT_HASH_MAX];
+    uint8_t text[2 * RTSP_URL + 2 * RTSP_WORD + RTSP_NONCE], hash[CRYPT_HASH_MAX];
     struct wr w = bytes_wr(text, sizeof text), hex = bytes_wr(out, 2 * CRYPT_HASH_MAX);
     for (int i = 0; parts[i]; i++) text_putf(&w, "%s%s", i ? ":" : "", parts[i]);
     size_t n = crypt_hash(a->strength == 3 ? MBEDTLS_MD_SHA256 : MBEDTLS_MD_MD5, bytes_written(&w), hash);
@@ -4064,7 +4126,9 @@ static void rtsp_authorize(struct rtsp_auth *a, const struct rtsp_url *u, const 
     rtsp_digest(a, ha2, (const char *const[]){method, uri, NULL});
     if (a->qop) rtsp_digest(a, response, (const char *const[]){ha1, a->nonce, nc, cnonce, "auth", ha2, NULL});
     else rtsp_digest(a, response, (const char *const[]){ha1, a->nonce, ha2, NULL});
-    text_putf(w, "Authorization: Digest username=\"%s\", realm=\"%s\", nonce=\"%s\", ", u->user, a->realm, a->nonce);
+    text_put(w, "Authorization: Digest username=\"");
+    for (const char *c = u->user; *c; c++) text_putf(w, *c == '"' || *c == '\\' ? "\\%c" : "%c", *c);
+    text_putf(w, "\", realm=\"%s\", nonce=\"%s\", ", a->realm, a->nonce);
     text_putf(w, "uri=\"%s\", response=\"%s\"", uri, response);
     if (a->algorithm[0]) text_putf(w, ", algorithm=%s", a->algorithm);
     if (a->opaque[0]) text_putf(w, ", opaque=\"%s\"", a->opaque);
@@ -4090,6 +4154,8 @@ struct rtsp_sdp {
 
 static void rtsp_set_codec(struct rtsp_track *t, struct span name) {
     text_copy(t->name, sizeof t->name, name);
+    for (char *c = t->name; *c; c++) /* it is told in words, in logs too */
+        if (*c <= ' ' || *c > '~') *c = '?';
     t->h264 = text_like(name, "H264");
     t->sound = BASE_SILENT;
     for (int i = 1; i < BASE_SOUNDS; i++)
@@ -4155,17 +4221,19 @@ static void rtsp_put_sets(struct wr *w, struct span list) {
 }
 
 /* An address in a camera's message, joined with base as cameras mean it: literally, with one slash; never with a name and
- * password. false: it does not fit. */
+ * password. false: it does not fit, or is none. */
 static bool rtsp_resolve(char to[RTSP_URL], const char *base, struct span s) {
     struct rtsp_url u;
     char joined[RTSP_URL];
     struct wr w = bytes_wr(joined, sizeof joined - 1);
     if (!s.n || text_is(s, "*")) return text_copy(to, RTSP_URL, text_of(base)), true;
-    for (size_t i = s.n; i-- > 0;) { /* some double the scheme */
-        struct span tail = base_span(s.p + i, s.n - i), rest = tail;
-        if (!text_after(&rest, "rtsp://") && !text_after(&rest, "rtsps://")) continue;
-        if (!rtsp_read_url(tail, &u)) return false;
-        return text_copy(to, RTSP_URL, text_of(u.url)), true;
+    for (size_t i = 0; i < s.n; i++)
+        if (s.p[i] <= ' ' || s.p[i] == 127) return false;
+    struct span rest = s;
+    while (text_after(&rest, "rtsp://") || text_after(&rest, "rtsps://")) { /* some double the scheme */
+        struct span more = rest;
+        if (text_after(&more, "rtsp://") || text_after(&more, "rtsps://")) s = rest;
+        else return rtsp_read_url(s, &u) && (text_copy(to, RTSP_URL, text_of(u.url)), true);
     }
     text_put(&w, base);
     if (w.n && w.p[w.n - 1] != '/' && s.p[0] != '/') text_put(&w, "/");
@@ -4194,7 +4262,7 @@ enum dialog_state {
     DIALOG_PLAYING,
     DIALOG_FAILED
 };
-enum dialog_limits { DIALOG_OUT = 4096 };
+enum dialog_limits { DIALOG_OUT = 4096, DIALOG_STALE = 3 };
 #define DIALOG_PATIENCE (10 * BASE_S) /* with an unanswered request */
 #define DIALOG_ALIVE    (30 * BASE_S) /* between two signs of life; less when the camera's timeout is shorter */
 
@@ -4231,6 +4299,7 @@ struct dialog {
     uint16_t client_port[2];         /* by UDP: for video, for audio; RTCP's is one higher */
     bool has_get_parameter, keeping; /* keeping: the request under way is a sign of life */
     bool tried;                      /* the request was repeated with credentials */
+    unsigned stale;                  /* times that they were right and their nonce too old */
     unsigned cseq;
     int64_t sent, next_alive, alive; /* sent: when the request under way left; 0: none is */
     uint8_t sets[RTSP_SETS];
@@ -4254,9 +4323,9 @@ static void dialog_request(struct dialog *d, const char *method, const char *url
     if (d->session[0]) text_putf(&w, "Session: %s\r\n", d->session);
     rtsp_authorize(&d->auth, &d->url, method, url, d->cnonce, &w);
     text_putf(&w, "%s\r\n", extra);
-    if (w.bad) dialog_fail(d, "The camera's addresses are too long.");
-    else d->out_n += w.n;
-    d->sent = now;
+    d->sent = w.bad ? 0 : now;
+    if (!w.bad) d->out_n += w.n;
+    else if (d->state != DIALOG_PLAYING) dialog_fail(d, "The camera does not read what is sent to it.");
 }
 
 static void dialog_setup(struct dialog *d, struct dialog_track *t, bool audio, int64_t now) {
@@ -4309,13 +4378,13 @@ static void dialog_start(struct dialog *d, const struct rtsp_url *url, bool want
 /* 401. Once per request; again when the nonce is only stale (RFC 7616 3.3). */
 static void dialog_unauthorized(struct dialog *d, const struct rtsp_message *m, int64_t now) {
     struct rtsp_auth asked;
-    if (d->tried && d->state == DIALOG_PLAYING) return; /* the picture runs */
-    if (!d->url.user[0]) {
+    bool understood = rtsp_challenged(&asked, m);
+    if (d->state == DIALOG_PLAYING && (d->tried || !d->url.named || !understood)) return; /* the picture runs */
+    if (!d->url.named) {
         d->forbidden = true;
         dialog_fail(d, "The camera asks for a name and password: write rtsp://NAME:PASSWORD@ADDRESS.");
-    } else if (!rtsp_challenged(&asked, m))
-        dialog_fail(d, "The camera asks for the password in a way that is not understood here.");
-    else if (d->tried) {
+    } else if (!understood) dialog_fail(d, "The camera asks for the password in a way that is not understood here.");
+    else if (d->tried && (!asked.stale || ++d->stale > DIALOG_STALE)) {
         d->forbidden = true;
         dialog_fail(d, "The camera refuses the name or the password.");
     } else {
@@ -4344,7 +4413,8 @@ static void dialog_described(struct dialog *d, const struct rtsp_message *m, int
     struct wr sets = bytes_wr(d->sets, sizeof d->sets);
     if (!base.n) base = rtsp_header(m, "content-location");
     /* one without a scheme, or for which there is no room, is not used */
-    if (!base.n || !rtsp_resolve(d->base, "", base) || strncmp(d->base, "rtsp", 4) != 0)
+    if (!base.n || !rtsp_resolve(d->base, "", base) ||
+        (strncmp(d->base, "rtsp://", 7) && strncmp(d->base, "rtsps://", 8)))
         text_copy(d->base, sizeof d->base, text_of(d->url.url));
     rtsp_read_sdp(m->body, &sdp);
     if (!sdp.video.kind.n) {
@@ -4363,7 +4433,7 @@ static void dialog_described(struct dialog *d, const struct rtsp_message *m, int
     text_copy(d->audio.name, sizeof d->audio.name, text_of(sdp.audio.name));
     if (d->want_audio && sdp.audio.sound) ok = ok && dialog_track(d, &d->audio, &sdp.audio);
     if (ok) dialog_go(d, DIALOG_SETUP_VIDEO, now);
-    else dialog_fail(d, "The camera's addresses are too long.");
+    else dialog_fail(d, "The camera's addresses cannot be used.");
 }
 
 /* "a-b" or "a" */
@@ -4378,15 +4448,17 @@ static void dialog_set_up(struct dialog *d, struct dialog_track *t, const struct
     struct span list = rtsp_header(m, "transport"), session = rtsp_header(m, "session");
     bool interleaved = false, ported = false;
     uint64_t pair[2], seconds;
-    text_copy(d->session, sizeof d->session, text_trim(text_cut(&session, ';')));
-    session = text_trim(session);
-    if (text_after(&session, "timeout=") && text_uint(text_trim(session), 86400, &seconds) && seconds)
-        d->alive = base_max(BASE_S, base_min(DIALOG_ALIVE, (int64_t)seconds * BASE_S / 2));
+    if (session.n) rtsp_keep_text(d->session, sizeof d->session, text_trim(text_cut(&session, ';')));
+    while (session.n) {
+        struct span value = text_trim(text_cut(&session, ';')), key = text_cut(&value, '=');
+        if (text_like(text_trim(key), "timeout") && text_uint(text_trim(value), 86400, &seconds) && seconds)
+            d->alive = base_max(BASE_S, base_min(DIALOG_ALIVE, (int64_t)seconds * BASE_S / 2));
+    }
     while (list.n) {
         struct span value = text_trim(text_cut(&list, ';')), key = text_cut(&value, '=');
         if (text_like(key, "interleaved") && dialog_pair(value, 254, pair))
             t->channel = (int)pair[0], interleaved = true;
-        if (text_like(key, "client_port")) ported = true;
+        if (text_like(key, "client_port") || text_like(key, "server_port")) ported = true;
         if (text_like(key, "server_port") && dialog_pair(value, 65534, pair))
             t->server_port[0] = (uint16_t)pair[0], t->server_port[1] = (uint16_t)pair[1];
     }
@@ -4415,10 +4487,16 @@ static void dialog_ok(struct dialog *d, const struct rtsp_message *m, int64_t no
     }
 }
 
+/* Not every camera counts GET_PARAMETER as a sign of life: before its timeout is over, the other one is tried. */
+static void dialog_other_sign(struct dialog *d, int64_t now) {
+    if (d->has_get_parameter) d->next_alive = now;
+    d->has_get_parameter = false;
+}
+
 /* Any other answer. */
 static void dialog_refused(struct dialog *d, const struct rtsp_message *m, int64_t now) {
     struct span location = rtsp_header(m, "location");
-    if (d->state == DIALOG_PLAYING) d->has_get_parameter = false; /* the picture runs: a sign of life may fail */
+    if (d->state == DIALOG_PLAYING) dialog_other_sign(d, now); /* the picture runs: a sign of life may fail */
     else if (d->state == DIALOG_OPTIONS) dialog_go(d, DIALOG_DESCRIBE, now);
     else if (d->state == DIALOG_SETUP_AUDIO) { /* then without sound */ d->audio.control[0] = 0;
         d->audio.channel = -1;
@@ -4440,6 +4518,7 @@ static void dialog_refused(struct dialog *d, const struct rtsp_message *m, int64
 static void dialog_answer(struct dialog *d, const struct rtsp_message *m) {
     struct wr w = bytes_wr(d->out + d->out_n, sizeof d->out - d->out_n);
     struct span cseq = rtsp_header(m, "cseq");
+    if (!rtsp_plain(cseq)) return;
     text_put(&w, "RTSP/1.0 200 OK\r\nCSeq: ");
     bytes_put(&w, cseq.p, cseq.n);
     text_put(&w, "\r\n\r\n");
@@ -4452,14 +4531,14 @@ static enum dialog_event dialog_message(struct dialog *d, const struct rtsp_mess
         return DIALOG_STEP;
     }
     if (m->status < 200 || d->state == DIALOG_FAILED) return DIALOG_STEP;
-    bool asked = d->sent != 0, playing = d->state == DIALOG_PLAY && m->status == 200;
+    bool asked = d->sent != 0, playing = d->state == DIALOG_PLAY;
     d->sent = 0;
     d->keeping = false;
     if (!asked) return DIALOG_STEP; /* nothing was asked: a late answer */
     if (m->status == 401) dialog_unauthorized(d, m, now);
-    else if (m->status == 200) dialog_ok(d, m, now);
+    else if (m->status / 100 == 2) dialog_ok(d, m, now);
     else dialog_refused(d, m, now);
-    return playing && d->sets_n ? DIALOG_SETS : DIALOG_STEP;
+    return !playing && d->state == DIALOG_PLAY && d->sets_n ? DIALOG_SETS : DIALOG_STEP;
 }
 
 /* Reads the next thing from the connection's bytes: sets *used and, for media, *payload. What is neither a frame nor a
@@ -4477,13 +4556,18 @@ static enum dialog_event dialog_input(struct dialog *d, struct span in, int64_t 
         *payload = bytes_take(&r, bytes_r16(&r));
         if (r.bad) return DIALOG_MORE;
         *used = in.n - bytes_left(&r);
-        if (d->state != DIALOG_PLAYING || d->udp) return DIALOG_STEP;
+        if ((d->state != DIALOG_PLAY && d->state != DIALOG_PLAYING) || d->udp)
+            return DIALOG_STEP; /* some send the first picture ahead of the answer to PLAY */
         if (channel == d->video.channel) return DIALOG_VIDEO;
         if (channel == d->audio.channel) return DIALOG_AUDIO;
         return channel == d->video.channel + 1 || channel == d->audio.channel + 1 ? DIALOG_CONTROL : DIALOG_STEP;
     }
-    bool letter = in.p[0] >= 'A' && in.p[0] <= 'Z';
-    int rc = letter ? rtsp_read(in, &m) : -1;
+    int begins = rtsp_begins(in), rc = begins <= 0 ? begins : rtsp_read(in, &m);
+    if (begins > 0 && in.p[0] == 'H' && d->state != DIALOG_PLAYING) {
+        dialog_fail(d, "This is a web server's port, not the one of RTSP, which is mostly 554.");
+        *used = in.n;
+        return DIALOG_STEP;
+    }
     if (rc == 0) return DIALOG_MORE;
     if (rc > 0) {
         *used = (size_t)rc;
@@ -4491,25 +4575,30 @@ static enum dialog_event dialog_input(struct dialog *d, struct span in, int64_t 
         if (e == DIALOG_SETS) *payload = base_span(d->sets, d->sets_n);
         return e;
     }
-    for (n = 1; n < in.n && in.p[n] != '$'; n++)
-        if (in.p[n] == 'R' && (in.n - n < 5 || !memcmp(in.p + n, "RTSP/", 5))) break;
+    n = 1;
+    while (n < in.n && in.p[n] != '$' && rtsp_begins(base_span(in.p + n, in.n - n)) < 0) n++;
     *used = n;
     return DIALOG_STEP;
 }
 
 static int64_t dialog_tick(struct dialog *d, int64_t now) {
     if (d->state == DIALOG_FAILED) return BASE_NEVER;
-    if (d->sent && now - d->sent >= DIALOG_PATIENCE) {
+    bool playing = d->state == DIALOG_PLAYING;
+    int64_t patience = playing ? base_min(DIALOG_PATIENCE, d->alive / 2) : DIALOG_PATIENCE;
+    if (d->sent && now - d->sent >= patience) {
         d->sent = 0;
-        if (d->state != DIALOG_PLAYING) dialog_fail(d, "The camera does not answer.");
-        d->has_get_parameter = false; /* some never answer that */
+        if (playing) dialog_other_sign(d, now); /* some never answer GET_PARAMETER */
+        else {
+            dialog_fail(d, "The camera does not answer.");
+            return BASE_NEVER;
+        }
     }
     if (d->state == DIALOG_PLAYING && !d->sent && now >= d->next_alive) {
         d->tried = false;
         d->next_alive = now + d->alive;
         dialog_ask(d, now);
     }
-    if (d->sent) return d->sent + DIALOG_PATIENCE;
+    if (d->sent) return d->sent + patience;
     return d->state == DIALOG_PLAYING ? d->next_alive : BASE_NEVER;
 }
 
@@ -5047,7 +5136,8 @@ static int64_t intake_tick(struct intake *in, int64_t now) {
 #define CAMERA_BARRED   (60 * BASE_S) /* after a wrong password: cameras lock out who tries again and again */
 #define CAMERA_REPORT   (5 * BASE_S)
 #define CAMERA_ASLEEP   "The camera is called when somebody watches."
-#define CAMERA_LATE     (2 * BASE_S) /* between what the timestamps say and the arrival: more is a jump */
+enum camera_limits { CAMERA_STILL = 3 /* pictures with one timestamp: fields have two; more say nothing */ };
+#define CAMERA_LATE (2 * BASE_S) /* between what the timestamps say and the arrival: more is a jump */
 
 enum camera_state { CAMERA_IDLE, CAMERA_DIALING, CAMERA_TALKING, CAMERA_RESTING };
 
@@ -5055,6 +5145,7 @@ enum camera_state { CAMERA_IDLE, CAMERA_DIALING, CAMERA_TALKING, CAMERA_RESTING 
 struct camera_clock {
     bool running, jumped; /* jumped: at the last timestamp */
     uint32_t timestamp;
+    int still;                   /* times in a row that the timestamp was the same */
     int64_t ticks, offset, last; /* unwrapped; server time minus the camera's; the last time given */
 };
 
@@ -5068,7 +5159,9 @@ struct camera {
     struct depay depay;
     bool keep_warm, udp;
     int moves;                           /* redirects followed */
-    int64_t since, watched, heard, rest; /* since: in this state */
+    int64_t since, watched, heard, rest; /* since: in this state; rest: after the last failure */
+    int64_t due;                         /* not called before */
+    uint64_t frames;                     /* of the stream, when the connection stood */
     struct depay_window *window;         /* the caller's, for UDP; NULL: TCP keeps the order */
     int64_t reported;
     uint32_t ssrc, ssrc_sent, last_sr, cycles; /* the camera's, ours; of its last sender report */
@@ -5101,6 +5194,7 @@ static void camera_set(struct camera *c, enum camera_state state, int64_t now) {
 static void camera_connected(struct camera *c, const uint16_t *client_port, struct depay_window *window, int64_t now) {
     camera_set(c, CAMERA_TALKING, now);
     c->heard = now;
+    c->frames = c->media->frames;
     c->video_clock.running = c->sound_clock.running = false;
     c->window = window;
     if (window) memset(window, 0, sizeof *window);
@@ -5130,8 +5224,9 @@ static void camera_failed(struct camera *c, const char *why, int64_t now) {
     }
     if (c->state == CAMERA_TALKING && d->location[0] && c->moves++ < 3) {
         struct rtsp_url to;
-        again = rtsp_read_url(text_of(d->location), &to) && !strcmp(to.host, c->home.host);
+        again = rtsp_read_url(text_of(d->location), &to) && !strcmp(to.host, c->home.host) && to.tls == c->home.tls;
         if (again) {
+            to.named = c->home.named;
             text_copy(to.user, sizeof to.user, text_of(c->home.user));
             text_copy(to.password, sizeof to.password, text_of(c->home.password));
             c->url = to;
@@ -5139,11 +5234,14 @@ static void camera_failed(struct camera *c, const char *why, int64_t now) {
     }
     int64_t jitter = (int64_t)(crypt_random32(c->crypt) % 256);
     bool forbidden = c->state == CAMERA_TALKING && d->forbidden;
-    c->rest = again ? 0 : forbidden ? CAMERA_BARRED : base_min(CAMERA_REST_MAX, base_max(CAMERA_REST, c->rest * 2));
     camera_over(c, CAMERA_RESTING, why, now);
-    c->since =
-        now + c->rest * jitter / 1024; /* up to a quarter longer: cameras of one house do not come back in step */
-    if (!again) c->url = c->home;
+    c->due = now;
+    if (again) return;
+    c->rest = forbidden ? CAMERA_BARRED : base_min(CAMERA_REST_MAX, base_max(CAMERA_REST, c->rest * 2));
+    c->due +=
+        c->rest + c->rest * jitter / 1024; /* up to a quarter longer: cameras of one house do not come back in step */
+    c->moves = 0;
+    c->url = c->home;
 }
 
 /* When something was recorded, on the server's clock. The least delay seen so far is taken for the camera's own; it
@@ -5151,10 +5249,12 @@ static void camera_failed(struct camera *c, const char *why, int64_t now) {
 static int64_t camera_time(struct camera_clock *c, unsigned rate, uint32_t timestamp, int64_t now) {
     int32_t step = (int32_t)(timestamp - c->timestamp);
     c->ticks += c->running ? step : 0;
+    c->still = step ? 0 : c->still + 1;
     c->timestamp = timestamp;
     int64_t us = c->ticks * BASE_S / rate, at = us + c->offset;
     c->jumped = !c->running || now - at > CAMERA_LATE || at - now > CAMERA_LATE;
-    if (c->jumped || at > now) c->offset = now - us;
+    if (c->jumped || c->still > CAMERA_STILL) c->ticks = us = 0, c->offset = now;
+    else if (at > now) c->offset = now - us;
     else c->offset += (now - at) / 256;
     c->running = true;
     at = base_max(us + c->offset, c->last + 1);
@@ -5171,8 +5271,8 @@ static void camera_unit(struct camera *c, int64_t now) {
         return;
     }
     if (!media_push(c->media, unit, camera_time(&c->video_clock, 90000, timestamp, now))) return;
-    if (!c->media->frames) return;
-    media_trouble(c->media, "");
+    media_trouble(c->media, ""); /* what is wrong with the stream, if anything, media knows better */
+    if (c->media->frames == c->frames) return;
     c->rest = 0;
     c->moves = 0;
 }
@@ -5250,7 +5350,8 @@ static bool camera_report(struct camera *c, struct wr *w, int64_t now) {
 
 /* The parameter sets of the SDP, for cameras that send none in the stream. */
 static void camera_sets(struct camera *c, struct span sets) {
-    for (struct span nal; (nal = h264_next(&sets)).n;) media_nal(c->media, nal);
+    for (struct span nal; (nal = h264_next(&sets)).n;)
+        if (h264_type(nal) == H264_SPS || h264_type(nal) == H264_PPS) media_nal(c->media, nal);
 }
 
 /* Why there is no sound, when the camera has some. */
@@ -5275,6 +5376,7 @@ static size_t camera_input(struct camera *c, struct span in, int64_t now) {
         else if (e == DIALOG_AUDIO) camera_sound(c, payload, now);
         else if (e == DIALOG_CONTROL) camera_control(c, payload, now);
         else camera_tell_silence(c);
+        if (c->dialog.state != DIALOG_PLAYING || e == DIALOG_SETS) c->heard = now; /* it is slow, not silent */
         all += used;
         if (c->dialog.state == DIALOG_FAILED) camera_failed(c, c->dialog.why, now);
     }
@@ -5292,7 +5394,8 @@ static void camera_leave(struct camera *c, int64_t now) {
 static bool camera_tick(struct camera *c, bool viewers, int64_t now, int64_t *next) {
     if (viewers || c->keep_warm) c->watched = now;
     bool wanted = now - c->watched < CAMERA_LINGER;
-    if (!wanted && c->state != CAMERA_IDLE) camera_leave(c, now);
+    bool barred = c->state == CAMERA_RESTING && now < c->due; /* who goes and comes does not make it sooner */
+    if (!wanted && c->state != CAMERA_IDLE && !barred) camera_leave(c, now);
     if (c->state == CAMERA_DIALING && now - c->since >= CAMERA_DIAL)
         camera_failed(c, "The camera cannot be reached: no answer.", now);
     int64_t talk = c->state == CAMERA_TALKING ? dialog_tick(&c->dialog, now) : BASE_NEVER;
@@ -5302,19 +5405,23 @@ static bool camera_tick(struct camera *c, bool viewers, int64_t now, int64_t *ne
         talk = base_min(talk, c->window->held ? c->window->since + DEPAY_WAIT : c->reported + CAMERA_REPORT);
     }
     if (c->state == CAMERA_TALKING && c->dialog.state == DIALOG_FAILED) camera_failed(c, c->dialog.why, now);
-    else if (c->state == CAMERA_TALKING && now - c->heard >= CAMERA_SILENCE)
+    else if (c->state == CAMERA_TALKING && c->dialog.state == DIALOG_PLAYING && now - c->heard >= CAMERA_SILENCE)
         camera_failed(c, "The camera sends no picture any more.", now);
     *next = viewers || c->keep_warm || !wanted ? BASE_NEVER : c->watched + CAMERA_LINGER;
-    if (!wanted) return false;
-    if (c->state == CAMERA_IDLE || (c->state == CAMERA_RESTING && now - c->since >= c->rest)) {
+    if (!wanted) {
+        if (c->state == CAMERA_RESTING) *next = c->due;
+        return false;
+    }
+    if (now >= c->due && (c->state == CAMERA_IDLE || c->state == CAMERA_RESTING)) {
         if (c->state == CAMERA_IDLE) media_trouble(c->media, "Calling the camera.");
         camera_set(c, CAMERA_DIALING, now);
         *next = base_min(*next, now + CAMERA_DIAL);
         return true;
     }
-    *next = base_min(*next, c->state == CAMERA_RESTING   ? c->since + c->rest
-                            : c->state == CAMERA_DIALING ? c->since + CAMERA_DIAL
-                                                         : base_min(talk, c->heard + CAMERA_SILENCE));
+    *next = base_min(*next, c->state == CAMERA_RESTING          ? c->due
+                            : c->state == CAMERA_DIALING        ? c->since + CAMERA_DIAL
+                            : c->dialog.state == DIALOG_PLAYING ? base_min(talk, c->heard + CAMERA_SILENCE)
+                                                                : talk);
     return false;
 }
 
@@ -8700,7 +8807,8 @@ static void source_flush(struct source *s, int64_t now) {
     struct dialog *d = &s->camera.dialog;
     if (s->dial.state != DIAL_OPEN || !d->out_n) return;
     int n = dial_write(&s->dial, d->out, d->out_n);
-    if (n < 0) camera_failed(&s->camera, "The camera broke the connection off.", now);
+    if (n < 0 && s->camera.state == CAMERA_TALKING)
+        camera_failed(&s->camera, "The camera broke the connection off.", now);
     if (n <= 0) return;
     memmove(d->out, d->out + n, d->out_n - (size_t)n);
     d->out_n -= (size_t)n;

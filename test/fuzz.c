@@ -96,7 +96,7 @@ static struct site *world_reset(void) {
     server_reap_viewers(s);
     must(!s->site.lobby.count);
     for (int i = 0; i < s->site.streams; i++) source_close(s->source[i]);
-    s->site.streams = 0;
+    s->site.streams = s->ids = 0;
     s->site.lobby.joined = 0;
     memset(&s->site.lobby.left, 0, sizeof s->site.lobby.left);
     s->site.lobby.wall = s->told = 0;
@@ -1437,7 +1437,7 @@ static bool json_string(struct span *s) {
     while (s->n && s->p[0] != '"') {
         size_t n = s->p[0] == '\\' ? 2 : 1;
         uint32_t hex;
-        if (s->n < n || s->p[0] < 0x20 || s->p[0] >= 0x7f) return false;
+        if (s->n < n || s->p[0] < 0x20 || s->p[0] == 0x7f) return false;
         if (n == 2 && (!s->p[1] || !strchr("\"\\/bfnrtu", s->p[1]))) return false;
         if (n == 2 && s->p[1] == 'u') n = 6;
         if (n == 6 && (s->n < 6 || !text_hex(base_span(s->p + 2, 4), &hex))) return false;
@@ -1565,7 +1565,8 @@ static size_t route_one(struct site *s, struct span in, unsigned flags) {
         if (!whole) return 0;
     } else if (used > rest.n || used > HTTP_BODY) return 0;
     else body = fuzz_own(base_span(rest.p, used));
-    struct route t = {s, &q, body, {4, 5000, {127, 0, 0, 1}}, {4, 8080, {127, 0, 0, 1}}, world_now, &socket};
+    struct route t = {
+        s, &q, body, {4, 5000, {127, 0, 0, 1}}, {4, 8080, {127, 0, 0, 1}}, world_now, world->server.open, &socket};
     struct wr w = bytes_wr(out, sizeof out);
     server_reserve_viewer(&world->server);
     http_respond(&r, page, flags & 1 ? 1024 : sizeof page);
@@ -2484,7 +2485,7 @@ static void text_check_json(struct span s) {
     must(p && plain);
     text_json(&w, s);
     struct span rest = bytes_written(&w);
-    must(!w.bad && json_string(&rest) && !rest.n);
+    must(!w.bad && text_utf8(rest) && json_string(&rest) && !rest.n);
     size_t at = 1;
     for (size_t i = 0; i < s.n; i++) {
         uint32_t v = p[at];

@@ -5511,7 +5511,8 @@ static char route_lines[HTTP_EXTRA + 1];
 static int route_ask(wcam *w, const char *method, const char *target, const char *headers, struct span body) {
     char lines[1024];
     struct site *site = &w->server.site;
-    struct route t = {site, &http_q, body, {4, 1, {127, 0, 0, 1}}, {4, 8080, {127, 0, 0, 1}}, SIM_BEGIN, &route_signal};
+    struct route t = {site,      &http_q,        body,         {4, 1, {127, 0, 0, 1}}, {4, 8080, {127, 0, 0, 1}},
+                      SIM_BEGIN, w->server.open, &route_signal};
     snprintf(lines, sizeof lines, "%s%s", strstr(headers, "Host:") ? "" : "Host: localhost\r\n", headers);
     http_respond(&route_r, route_body, sizeof route_body);
     if (!guard_request(&http_q, method, target, lines)) return 0;
@@ -5689,7 +5690,8 @@ static void route_private(void) {
     CHECK(route_ask(w, "POST", "/cam/whep", "Authorization: Bearer s3cret\r\nContent-Type: application/sdp\r\n",
                     lit("")) == 400);
     for (int i = 0; i < 200; i++) { /* without the reset of route_ask */
-        struct route t = {&w->server.site, &http_q, lit(""), {4, 1, {9, 9, 9, 9}}, {0}, SIM_BEGIN, NULL};
+        struct route t = {&w->server.site, &http_q,        lit(""), {4, 1, {9, 9, 9, 9}}, {0},
+                          SIM_BEGIN,       w->server.open, NULL};
         http_respond(&route_r, route_body, sizeof route_body);
         route_serve(&t, &route_r);
         CHECK(route_r.status == (i < GUARD_BURST ? 400 : 429));
@@ -5780,7 +5782,7 @@ static void route_state_of_many(void) {
     v->media = w->server.site.stream[0];
     v->sender.packets = v->sender.octets = UINT32_MAX;
     for (int i = 0; i < WCAM_VIEWERS_MAX; i++) w->server.site.lobby.slot[i] = v;
-    struct route t = {&w->server.site, &http_q, lit(""), {0}, {0}, SIM_BEGIN, NULL};
+    struct route t = {&w->server.site, &http_q, lit(""), {0}, {0}, SIM_BEGIN, w->server.open, NULL};
     guard_request(&http_q, "GET", "/api/streams", "Host: localhost\r\n");
     http_respond(&route_r, route_body, sizeof route_body);
     route_serve(&t, &route_r);
