@@ -5438,8 +5438,8 @@ static bool camera_tick(struct camera *c, bool viewers, int64_t now, int64_t *ne
  * pure; uses base, bytes, seal, rtp, rtcp, media
  */
 enum sender_limits {
-    SENDER_BURST = 16 * 1024, /* bytes at once, and where the rate begins: short queues on the way take that */
-    SENDER_SLOWEST = 512,     /* per SENDER_REFILL: 1.6 Mbit/s; but never below twice the stream */
+    SENDER_BURST = 16 * 1024,  /* bytes at once, and where the rate begins: short queues on the way take that */
+    SENDER_SLOWEST = 2 * 1024, /* per SENDER_REFILL: 6.5 Mbit/s */
     SENDER_FASTEST = 32 * 1024,
     SENDER_MANY = 12,               /* packets lost within two windows: a queue that was too short, not chance */
     SENDER_TRIES = 3,               /* beginnings at an IDR whose first packets got lost */
@@ -5497,7 +5497,8 @@ struct sender {
     int64_t rate, budget, paid, slowed; /* the pacer: bytes per refill, bytes to spend, since when, last step down */
     int64_t sped, pressed, ceiling;     /* last step up; when the pacer held a packet; the rate to stay below */
     uint32_t slow_seq;                  /* losses of packets before it led to the last step down */
-    uint32_t asked_for, lost_before;    /* first NACKs since loss was judged last; lost by the report then */
+    uint32_t asked_for, asked_seq;      /* packets NACKed since loss was judged last; the highest one ever */
+    uint32_t lost_before;               /* by the report then */
     bool late;                          /* this network delivers late and out of order: a NACK says little of loss */
     struct {
         int64_t since, lost;
@@ -5540,7 +5541,7 @@ static void sender_start(struct sender *s, struct media *media, const uint32_t r
     s->rtx_ssrc = random[1] == random[0] ? ~random[1] : random[1];
     s->clock_offset = random[2];
     s->seq = 0x10000 + (random[3] & 0x7fff); /* below 2^15: losing the first packets is no wrap (RFC 3711 3.3.1) */
-    s->slow_seq = s->seq;
+    s->slow_seq = s->asked_seq = s->seq;
     s->rtx_seq = random[4] & 0x7fff;
     s->sound.ssrc = random[5];
     while (s->sound.ssrc == s->ssrc || s->sound.ssrc == s->rtx_ssrc) s->sound.ssrc++;
@@ -5755,7 +5756,10 @@ static void sender_repair(struct sender *s, uint16_t seq, int64_t now) {
     if (s->rtx_pt) h.pt = s->rtx_pt, h.ssrc = s->rtx_ssrc, h.seq = s->rtx_seq++;
     sender_emit(s, p, &h, base_span(osn, s->rtx_pt ? sizeof osn : 0));
     s->repaired++;
-    s->asked_for += fresh;
+    if ((int32_t)(whole - s->asked_seq) > 0) { /* asked for again it says nothing new */
+        s->asked_for++;
+        s->asked_seq = whole;
+    }
     if ((int32_t)(whole - s->slow_seq) >= 0 && fresh) s->window[0].lost++;
 }
 
