@@ -1330,8 +1330,7 @@ static void rate_tight(void) { /* 2 Mbit/s through 2.5 Mbit/s */
     CHECK(r.share > 0.5);
 }
 
-/* Large IDRs that the queue of a 20 Mbit/s link does not hold: the pace is found, and not lost again because repairs are
- * asked for twice. */
+/* Large IDRs that the queue of a 20 Mbit/s link does not hold: the pace is found. */
 static void rate_huge(void) {
     struct link down = {.delay = 5 * BASE_MS, .rate = 20000000, .queue = 100000};
     struct world *x = world_new(30, 5400, 390000, 71);
