@@ -1621,7 +1621,8 @@ static void sdp_rtpmap(struct sdp_section *s, struct span line) {
     struct span rate = text_trim(line), name = text_cut(&rate, '/');
     uint64_t hertz;
     c->sound = BASE_SILENT;
-    for (int i = 1; i < BASE_SOUNDS && text_uint(text_cut(&rate, '/'), 192000, &hertz); i++)
+    bool known = text_uint(text_cut(&rate, '/'), 192000, &hertz);
+    for (int i = 1; i < BASE_SOUNDS && known; i++)
         if (text_like(name, base_sound[i].name) && hertz == base_sound[i].rate) c->sound = (enum base_sounds)i;
 }
 
@@ -8986,14 +8987,18 @@ static bool source_push(struct source *s, struct span unit, int64_t pts, int64_t
     return true;
 }
 
+static uint32_t source_sound_clock(enum base_sounds kind, int64_t us) {
+    int64_t rate = base_sound[kind].rate;
+    return (uint32_t)(us / BASE_S * rate + us % BASE_S * rate / BASE_S);
+}
+
 /* Sound goes by the same clock as the pictures; G.711 of any length, Opus packet by packet. */
 static void source_push_sound(struct source *s, enum base_sounds kind, struct span bytes, int64_t pts, int64_t now) {
     int64_t at = pts + s->push_offset;
     if (!s->pushed || at - now > SOURCE_LATE || now - at > SOURCE_LATE) at = now;
     while (bytes.n) {
         size_t n = kind == BASE_OPUS || bytes.n < RTP_PAYLOAD ? bytes.n : RTP_PAYLOAD;
-        media_push_sound(&s->media, kind, base_span(bytes.p, n), (uint32_t)(at / 1000 * base_sound[kind].rate / 1000),
-                         at);
+        media_push_sound(&s->media, kind, base_span(bytes.p, n), source_sound_clock(kind, at), at);
         bytes = base_span(bytes.p + n, bytes.n - n);
         at += (int64_t)n * BASE_S / base_sound[kind].rate;
     }

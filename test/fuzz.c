@@ -1468,6 +1468,7 @@ static bool json_value(struct span *s, int depth) {
     json_blank(s);
     if (depth > 8 || !s->n) return false;
     if (s->p[0] == '"') return json_string(s);
+    if (text_after(s, "true") || text_after(s, "false")) return true;
     if (text_after(s, "{")) return json_list(s, '}', depth + 1);
     if (text_after(s, "[")) return json_list(s, ']', depth + 1);
     size_t n = 0;

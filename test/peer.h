@@ -25,9 +25,13 @@ static const char sim_offer_text[] =
     "a=rtpmap:96 VP8/90000\r\na=rtpmap:102 H264/90000\r\na=rtcp-fb:102 nack\r\na=rtcp-fb:102 nack pli\r\n"
     "a=fmtp:102 level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f\r\n%s";
 static const char sim_offer_rtx[] = "a=rtpmap:103 rtx/90000\r\na=fmtp:103 apt=102\r\n";
+static const char sim_offer_sound[] =
+    "m=audio 9 UDP/TLS/RTP/SAVPF 111 9 0 8\r\nc=IN IP4 0.0.0.0\r\na=mid:1\r\na=recvonly\r\na=rtcp-mux\r\n"
+    "a=rtpmap:111 opus/48000/2\r\na=rtpmap:9 G722/8000\r\n"; /* G.711 by its static types */
 
 #ifndef PEER_PARTS
-#define PEER_MAX 20000
+#define PEER_MAX   20000
+#define PEER_HEARD 1000
 
 struct peer_packet {
     int64_t at;
@@ -61,8 +65,12 @@ struct sim {
 
     struct peer_packet *rtp;
     int rtp_n, undecryptable, early;
+    struct peer_packet heard[PEER_HEARD]; /* sound */
+    int heard_n, sound_sr;
+    uint64_t sound_ntp;
+    uint32_t sound_timestamp;
     int rtx_good, rtx_bad, repeats, forged;
-    bool rtx;
+    bool rtx, hears;   /* hears: the offer has an audio section, too */
     uint16_t rtx_seq;  /* early: came before there was a key */
     int64_t last_sent; /* when the server last sent anything */
     int sent;
@@ -103,6 +111,13 @@ static void sim_rtcp(struct sim *s, const uint8_t *p, size_t size) {
         if (packet.type == RTCP_RR) s->sr_ssrc = packet.sender;
         if (packet.type != RTCP_SR) continue;
         struct rd r = bytes_rd(packet.body);
+        if (s->heard_n && packet.sender == s->heard[0].ssrc) {
+            s->sound_sr++;
+            s->sound_ntp = (uint64_t)bytes_r32(&r) << 32;
+            s->sound_ntp |= bytes_r32(&r);
+            s->sound_timestamp = bytes_r32(&r);
+            continue;
+        }
         if (!s->sr++) s->first_sr = s->now;
         s->sr_ssrc = packet.sender;
         s->sr_ntp = (uint64_t)bytes_r32(&r) << 32;
@@ -176,6 +191,14 @@ static void sim_rtp(struct sim *s, const uint8_t *p, size_t size) {
     k->timestamp = bytes_r32(&r);
     k->ssrc = bytes_r32(&r);
     if (first & 0x10) sim_extensions(s, &r, k);
+    if (k->pt == 111 || k->pt == 0 || k->pt == 8) {
+        struct peer_packet *before = s->heard_n ? &s->heard[s->heard_n - 1] : NULL;
+        CHECK(k->ssrc != (s->rtp_n ? s->rtp[0].ssrc : 0) && (!before || k->ssrc == before->ssrc));
+        CHECK(!before || k->seq == (uint16_t)(before->seq + 1));
+        k->n = (uint16_t)bytes_left(&r);
+        if (s->heard_n < PEER_HEARD) s->heard[s->heard_n++] = one;
+        return;
+    }
     struct peer_packet *lost = s->rtx && k->pt == 103 ? sim_find(s, bytes_r16(&r)) : NULL;
     struct span payload = bytes_take(&r, bytes_left(&r));
     CHECK((first & 0xef) == 0x80 && !r.bad && payload.n);
@@ -313,14 +336,20 @@ static struct sim *sim_new(const char *source) {
 /* Offers and opens the peer's DTLS. spoil: the fingerprint is another one's. */
 static int sim_join(struct sim *s, bool client, bool spoil) {
     static struct sdp_offer a;
-    char offer[2048], print[DTLS_FINGERPRINT];
+    char offer[4096], print[DTLS_FINGERPRINT];
     const char *why;
     memcpy(print, s->home.fingerprint, sizeof print);
     if (spoil) print[0] = print[0] == '0' ? '1' : '0';
     snprintf(offer, sizeof offer, sim_offer_text, print, client ? "active" : "actpass", s->rtx ? sim_offer_rtx : "");
+    if (s->hears) {
+        char *group = strstr(offer, "BUNDLE ") + 7;
+        memmove(group + 2, group, strlen(group) + 1);
+        memcpy(group, "1 ", 2); /* the group names sound first, as some pages have it */
+        strcat(offer, sim_offer_sound);
+    }
     int rc = wcam_offer(s->w, s->stream, offer, strlen(offer), s->answer, sizeof s->answer, s->id);
     if (rc) return rc;
-    if (!CHECK(!sdp_read(text_of(s->answer), &a, &why) && a.count == 1)) return -1;
+    if (!CHECK(!sdp_read(text_of(s->answer), &a, &why) && a.count == 1 + s->hears)) return -1;
     const struct sdp_transport *t = &a.section[0].transport;
     text_copy(s->ufrag, sizeof s->ufrag, t->ufrag);
     text_copy(s->pwd, sizeof s->pwd, t->pwd);

@@ -5502,6 +5502,93 @@ static bool json_is(struct span s) {
     return n && at + json_blank(base_span(s.p + at, s.n - at)) == s.n;
 }
 
+/* Sound: in the bundle, on its own SSRC, even timestamps, begun when the picture is live, tied to the picture by reports. */
+static void viewer_hears(void) {
+    struct sim *s = sim_new("test:64x64@25,gop=25,beep");
+    s->hears = true;
+    if (!CHECK(!sim_join(s, false, false))) return sim_free(s);
+    CHECK(strstr(s->answer, "a=group:BUNDLE 1 0\r\n") && strstr(s->answer, "m=audio 9 UDP/TLS/RTP/SAVPF 0 8 111\r\n"));
+    CHECK(strstr(s->answer, "a=rtpmap:111 opus/48000/2\r\n") && !strstr(s->answer, "G722"));
+    sim_connect(s);
+    sim_live(s, 4 * BASE_S);
+    CHECK(s->heard_n >= 190 && s->heard_n <= 205 && s->rtp_n && s->heard[0].at >= s->rtp[0].at);
+    for (int i = 0; i < s->heard_n; i++) {
+        CHECK(s->heard[i].pt == 0 && s->heard[i].n == PATTERN_SAMPLES && s->heard[i].marker == (i == 0));
+        CHECK(!i || s->heard[i].timestamp - s->heard[i - 1].timestamp == PATTERN_SAMPLES);
+    }
+    /* both clocks at the time of day of the sound's report */
+    CHECK(s->sr >= 3 && s->sound_sr >= 3);
+    const struct peer_packet *k = &s->heard[s->heard_n - 1];
+    int64_t report = (int64_t)((s->sound_ntp >> 32) - 2208988800u) * BASE_S +
+                     (int64_t)((s->sound_ntp & 0xffffffff) * 1000000 >> 32) - SIM_UNIX;
+    int64_t said = (int32_t)(k->timestamp - s->sound_timestamp) * BASE_S / 8000 + report;
+    CHECK(said <= k->at && k->at - said < 25 * BASE_MS);
+    CHECK(!s->undecryptable);
+    sim_free(s);
+
+    s = sim_new("test:64x64@25,gop=25"); /* a source without sound: the section is refused */
+    s->hears = true;
+    CHECK(!sim_join(s, false, false) && strstr(s->answer, "m=audio 0 ") && strstr(s->answer, "a=group:BUNDLE 0\r\n"));
+    sim_free(s);
+}
+
+/* Sound that the program pushes: any length of G.711, Opus by the packet; on the clock of the pictures. */
+static void viewer_hears_pushed(void) {
+    struct sim *s = sim_new(NULL);
+    struct span film = pattern_file("64x64@25,gop=25", 25);
+    uint8_t samples[4000] = {0};
+    CHECK(wcam_push_audio(s->w, s->stream + 1, WCAM_PCMU, samples, 160, 0) == WCAM_EGONE);
+    CHECK(wcam_push_audio(s->w, s->stream, (enum wcam_audio)9, samples, 160, 0) == WCAM_EINVAL);
+    CHECK(wcam_push_audio(s->w, s->stream, WCAM_OPUS, samples, 1155, 0) == WCAM_EFULL);
+    s->hears = true;
+    struct span rest = film;
+    CHECK(wcam_push(s->w, s->stream, film.p, film.n, 0) == 0); /* all as one unit: only its IDR counts */
+    if (!CHECK(!sim_join(s, false, false))) return sim_free(s);
+    sim_connect(s);
+    (void)rest;
+    sim_run(s, 200 * BASE_MS);
+    CHECK(s->rtp_n && !s->heard_n);
+    CHECK(!wcam_push_audio(s->w, s->stream, WCAM_PCMA, samples, 4000, 40000));
+    sim_run(s, 20 * BASE_MS);
+    CHECK(s->heard_n == 4 && s->heard[0].pt == 8 && s->heard[3].n == 4000 - 3 * RTP_PAYLOAD);
+    for (int i = 1; i < s->heard_n; i++) CHECK(s->heard[i].timestamp - s->heard[i - 1].timestamp == RTP_PAYLOAD);
+    CHECK(!wcam_push_audio(s->w, s->stream, WCAM_OPUS, samples, 100, 600000));
+    CHECK(!wcam_push_audio(s->w, s->stream, WCAM_OPUS, samples, 90, 620000));
+    sim_run(s, 20 * BASE_MS);
+    CHECK(s->heard_n == 6 && s->heard[5].pt == 111 && s->heard[5].timestamp - s->heard[4].timestamp == 960);
+    gone(film);
+    sim_free(s);
+}
+
+/* What may be opened: whole segments of the same place, and nothing that a camera could resolve to something else. */
+static void rtsp_places(void) {
+    static const struct {
+        const char *allowed, *url;
+        bool below;
+    } cases[] = {
+        {"rtsp://cam/", "rtsp://cam/any/thing?x=1", true},
+        {"rtsp://cam", "rtsp://u:p@CAM:554/live", true},
+        {"rtsp://cam/live", "rtsp://cam/live", true},
+        {"rtsp://cam/live/", "rtsp://cam/live/1", true},
+        {"rtsp://cam/live", "rtsp://cam/lively", false},
+        {"rtsp://cam/live", "rtsp://cam/", false},
+        {"rtsp://cam/live", "rtsp://cam/live/../admin", false},
+        {"rtsp://cam/live", "rtsp://cam/live/%2e%2e/admin", false},
+        {"rtsp://cam/live", "rtsp://cam/live/..\\admin", false},
+        {"rtsp://cam/live", "rtsp://cam:8554/live", false},
+        {"rtsp://cam/live", "rtsps://cam:554/live", false},
+        {"rtsp://cam/live", "rtsp://camera/live", false},
+        {"rtsp://cam/live", "rtsp://cam@evil/live", false},
+        {"rtsp://10.0.0.1/", "rtsp://10.0.0.10/", false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct rtsp_url allowed, url;
+        CHECK_AS(rtsp_read_url(lit(cases[i].allowed), &allowed) && rtsp_read_url(lit(cases[i].url), &url),
+                 cases[i].url);
+        CHECK_AS(rtsp_below(&allowed, &url) == cases[i].below, cases[i].url);
+    }
+}
+
 /* A server without sockets, its routes called directly. */
 static struct http_resp route_r;
 static struct signal route_signal;
@@ -6186,6 +6273,7 @@ static const struct test tests[] = {
     T(ws, ws_close_codes),
     T(ws, ws_largest),
     T(ws, ws_bad_input),
+    T(rtsp, rtsp_places),
     T(media, media_ring),
     T(media, media_early_rewind),
     T(media, media_keyframes),
@@ -6208,6 +6296,8 @@ static const struct test tests[] = {
     T(viewer, viewer_dtls_silence),
     T(viewer, viewer_joins_late),
     T(viewer, viewer_timestamps_advance),
+    T(viewer, viewer_hears),
+    T(viewer, viewer_hears_pushed),
     T(viewer, viewer_asks_for_keyframes),
     T(viewer, viewer_strangers),
     T(viewer, viewer_bad_input),
