@@ -19,11 +19,13 @@ static bool pipe_write(const uint8_t *p, size_t n) {
 
 int main(int argc, char **argv) {
     struct source *s = calloc(1, sizeof *s);
+    const struct source_terms terms = {.silent = true};
     char why[256];
     if (!s) return 1;
-    s->fd = -1;
+    s->fd = s->dial.fd = -1;
+    for (int i = 0; i < SOURCE_UDP; i++) s->udp[i] = -1;
     signal(SIGPIPE, SIG_IGN);
-    if (argc > 2 || source_open_test(s, argc > 1 ? argv[1] : "", why, sizeof why)) {
+    if (argc > 2 || source_open_test(s, argc > 1 ? argv[1] : "", &terms, why, sizeof why)) {
         fprintf(stderr, "pattern_pipe: %s\n", argc > 2 ? "one argument at most" : why);
         return 2;
     }

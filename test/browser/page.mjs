@@ -84,7 +84,7 @@ const FOUR = ['yard=test:640x368@15', 'door=test:640x480@15', 'door/sub=test:320
 test('from the question to the picture in words', () => withServer(['test:'], server => withPage(server.url + '/cam', {}, async page => {
   await live(page);
   const said = await page.evaluate(() => window.__said);
-  const order = [/^Asking the server/, /^Looking for a way/, /^Connected\. Waiting for the first picture|^Encrypting/, /^Live/];
+  const order = [/^Asking the server/, /^Looking for a way|^Encrypting/, /^Encrypting|^Connected\. Waiting for the first picture/, /^Live/];
   let at = -1;
   for (const words of order) {
     const next = said.findIndex((s, i) => i > at && words.test(s));
