@@ -1619,10 +1619,10 @@ static void sdp_rtpmap(struct sdp_section *s, struct span line) {
     c->h264 = text_like(text_trim(line), "H264/90000");
     c->rtx = text_like(text_trim(line), "rtx/90000");
     struct span rate = text_trim(line), name = text_cut(&rate, '/');
-    uint64_t hertz;
+    uint64_t hertz = 0;
     c->sound = BASE_SILENT;
-    bool known = text_uint(text_cut(&rate, '/'), 192000, &hertz);
-    for (int i = 1; i < BASE_SOUNDS && known; i++)
+    text_uint(text_cut(&rate, '/'), 192000, &hertz);
+    for (int i = 1; i < BASE_SOUNDS; i++)
         if (text_like(name, base_sound[i].name) && hertz == base_sound[i].rate) c->sound = (enum base_sounds)i;
 }
 
