@@ -195,3 +195,36 @@ function inject() {
     });
   });
 }
+
+// The list of a test file: { name, body } each. With words on the command line only those whose name has one of them run.
+// `after` is called behind each; `lanes` of them run at once, as far as the first `alone` go. Prints the count, and ends.
+export async function runTests(tests, { after = () => {}, lanes = 1, alone = tests.length, done = () => {} } = {}) {
+  const words = process.argv.slice(2), count = { passed: 0, failed: 0, skipped: 0 };
+  const run = async ({ name, body }) => {
+    if (words.length && !words.some(w => name.includes(w))) return;
+    try {
+      await body();
+      count.passed++;
+      console.log(`ok - ${name}`);
+    } catch (e) {
+      count[e instanceof Skip ? 'skipped' : 'failed']++;
+      const why = String(e.message).split('\n').join(' | ').slice(0, 1000);
+      console.log(e instanceof Skip ? `skip - ${name}: ${why}` : `not ok - ${name}: ${why}`);
+    }
+    after();
+  };
+  const queue = tests.slice(0, alone), lane = async () => { while (queue.length) await run(queue.shift()); };
+  await Promise.all(Array.from({ length: lanes }, lane));
+  for (const one of tests.slice(alone)) await run(one);
+  await done();
+  console.log(`${count.passed} passed, ${count.failed} failed` + (count.skipped ? `, ${count.skipped} skipped` : ''));
+  process.exit(count.failed ? 1 : 0);
+}
+
+// Without the program there is nothing to test.
+export function needProgram() {
+  if (executable(BIN)) return;
+  console.log(`not ok - ${BIN} is not there: build it first, or set WCAM_BIN`);
+  console.log('0 passed, 1 failed');
+  process.exit(1);
+}

@@ -5,7 +5,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { BIN, Skip, check, executable, inbound, launch, serve, spread, tmp } from './harness.mjs';
+import { Skip, check, inbound, launch, needProgram, runTests, serve, spread, tmp } from './harness.mjs';
 import { relay } from './relay.mjs';
 
 const tests = [];
@@ -341,26 +341,6 @@ test('huge IDRs over 20 Mbit/s and a queue of 100 kB', async () => {
   check(r.dropped * 4 < r.its.packets, `the queue dropped ${r.dropped}, beside ${r.its.packets} packets`);   // the pace is found
 });
 
-if (!executable(BIN)) {
-  console.log(`not ok - ${BIN} is not there: build it first, or set WCAM_BIN`);
-  console.log('0 passed, 1 failed');
-  process.exit(1);
-}
-const words = process.argv.slice(2);
-const count = { passed: 0, failed: 0, skipped: 0 };
+needProgram();
 browser = await launch();
-for (const { name, body } of tests) {
-  if (words.length && !words.some(w => name.includes(w))) continue;
-  try {
-    await body();
-    count.passed++;
-    console.log(`ok - ${name}`);
-  } catch (e) {
-    count[e instanceof Skip ? 'skipped' : 'failed']++;
-    const why = String(e.message).split('\n').join(' | ');
-    console.log(e instanceof Skip ? `skip - ${name}: ${why}` : `not ok - ${name}: ${why}`);
-  }
-}
-await browser.close();
-console.log(`${count.passed} passed, ${count.failed} failed` + (count.skipped ? `, ${count.skipped} skipped` : ''));
-process.exit(count.failed ? 1 : 0);
+await runTests(tests, { done: () => browser.close() });

@@ -8,7 +8,8 @@ import { networkInterfaces } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
-import { BIN, Skip, check, executable, inbound, live, open, serve, shut, spread, status, tmp, until } from './harness.mjs';
+import { BIN, Skip, check, inbound, live, needProgram, open, runTests, serve, shut, spread, status, tmp,
+  until } from './harness.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const shots = join(here, '../../build/page-shots');
@@ -710,35 +711,10 @@ test('from the address to the first picture', () => withServer(['test:'], server
 
 test('no script failed, no policy was violated', () => check(!complaints.length, complaints.join(' | ')));
 
-if (!executable(BIN)) {
-  console.log(`not ok - ${BIN} is not there: build it first, or set WCAM_BIN`);
-  console.log('0 passed, 1 failed');
-  process.exit(1);
-}
-const words = process.argv.slice(2);
-const count = { passed: 0, failed: 0, skipped: 0 };
+needProgram();
 browser = await chromium.launch({
   executablePath: process.env.WCAM_CHROMIUM || '/usr/bin/chromium',
   args: ['--headless', '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-sync',
     '--disable-component-update', '--disable-quic'],
 });
-async function run({ name, body }) {
-  if (words.length && !words.some(w => name.includes(w))) return;
-  const began = Date.now();
-  try {
-    await body();
-    count.passed++;
-    console.log(`ok - ${name} (${((Date.now() - began) / 1000).toFixed(1)} s)`);
-  } catch (e) {
-    count[e instanceof Skip ? 'skipped' : 'failed']++;
-    const why = String(e.message).split('\n').join(' | ');
-    console.log(e instanceof Skip ? `skip - ${name}: ${why}` : `not ok - ${name}: ${why}`);
-  }
-}
-
-const queue = tests.slice(0, alone), lane = async () => { while (queue.length) await run(queue.shift()); };
-await Promise.all([lane(), lane()]);   // most of the time is waiting
-for (const one of tests.slice(alone)) await run(one);
-await browser.close();
-console.log(`${count.passed} passed, ${count.failed} failed` + (count.skipped ? `, ${count.skipped} skipped` : ''));
-process.exit(count.failed ? 1 : 0);
+await runTests(tests, { lanes: 2, alone, done: () => browser.close() });   // most of the time is waiting

@@ -6,9 +6,8 @@ import { createServer } from 'node:http';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { firefox } from './firefox.mjs';
-import {
-  BIN, Skip, check, executable, inbound, launch, live, open, serve, shut, spread, status, tmp, until,
-} from './harness.mjs';
+import { BIN, Skip, check, executable, inbound, launch, live, needProgram, open, runTests, serve, shut, spread,
+  status, tmp, until } from './harness.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const tests = [];
@@ -401,26 +400,6 @@ test('Firefox plays, or says that it has no H.264', () => {
   });
 });
 
-if (!executable(BIN)) {
-  console.log(`not ok - ${BIN} is not there: build it first, or set WCAM_BIN`);
-  console.log('0 passed, 1 failed');
-  process.exit(1);
-}
-const words = process.argv.slice(2);
-const count = { passed: 0, failed: 0, skipped: 0 };
+needProgram();
 browser = await launch();
-for (const { name, body } of tests) {
-  if (words.length && !words.some(w => name.includes(w))) continue;
-  try {
-    await body();
-    count.passed++;
-    console.log(`ok - ${name}`);
-  } catch (e) {
-    count[e instanceof Skip ? 'skipped' : 'failed']++;
-    const why = String(e.message).split('\n').join(' | ');
-    console.log(e instanceof Skip ? `skip - ${name}: ${why}` : `not ok - ${name}: ${why}`);
-  }
-}
-await browser.close();
-console.log(`${count.passed} passed, ${count.failed} failed` + (count.skipped ? `, ${count.skipped} skipped` : ''));
-process.exit(count.failed ? 1 : 0);
+await runTests(tests, { done: () => browser.close() });

@@ -7,7 +7,8 @@ import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import WebSocket from 'ws';
-import { BIN, Skip, check, executable, inbound, launch, open, serve, shut, start, tmp, until } from './harness.mjs';
+import { BIN, Skip, check, inbound, launch, needProgram, open, runTests, serve, shut, start, tmp,
+  until } from './harness.mjs';
 
 const tests = [];
 const test = (name, body) => tests.push({ name, body });
@@ -518,27 +519,6 @@ test('/metrics as prometheus_client reads it', () => {
   });
 });
 
-if (!executable(BIN)) {
-  console.log(`not ok - ${BIN} is not there: build it first, or set WCAM_BIN`);
-  console.log('0 passed, 1 failed');
-  process.exit(1);
-}
-const words = process.argv.slice(2);
-const count = { passed: 0, failed: 0, skipped: 0 };
+needProgram();
 browser = await launch();
-for (const { name, body } of tests) {
-  if (words.length && !words.some(w => name.includes(w))) continue;
-  try {
-    await body();
-    count.passed++;
-    console.log(`ok - ${name}`);
-  } catch (e) {
-    count[e instanceof Skip ? 'skipped' : 'failed']++;
-    const why = String(e.message).split('\n').join(' | ').slice(0, 500);
-    console.log(e instanceof Skip ? `skip - ${name}: ${why}` : `not ok - ${name}: ${why}`);
-  }
-  for (const ws of sockets) ws.terminate();
-}
-await browser.close();
-console.log(`${count.passed} passed, ${count.failed} failed` + (count.skipped ? `, ${count.skipped} skipped` : ''));
-process.exit(count.failed ? 1 : 0);
+await runTests(tests, { after: () => { for (const ws of sockets) ws.terminate(); }, done: () => browser.close() });
