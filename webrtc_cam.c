@@ -4431,7 +4431,7 @@ static void dialog_described(struct dialog *d, const struct rtsp_message *m, int
     rtsp_put_sets(&sets, sdp.video.sets);
     d->sets_n = sets.bad ? 0 : sets.n;
     bool ok = rtsp_resolve(d->control, d->base, sdp.control) && dialog_track(d, &d->video, &sdp.video);
-    text_copy(d->audio.name, sizeof d->audio.name, text_of(sdp.audio.name));
+    if (d->want_audio) text_copy(d->audio.name, sizeof d->audio.name, text_of(sdp.audio.name));
     if (d->want_audio && sdp.audio.sound) ok = ok && dialog_track(d, &d->audio, &sdp.audio);
     if (ok) dialog_go(d, DIALOG_SETUP_VIDEO, now);
     else dialog_fail(d, "The camera's addresses cannot be used.");

@@ -421,6 +421,26 @@ def leaves_after_the_last_viewer():
 
 
 @test
+def keep_warm_needs_no_viewer():
+    with Camera() as cam, Server('--keep-warm', 'cam=' + cam.url()) as s:
+        until_frames(s, 20)
+        same((cam.connections, stream(s)['viewers'], stream(s)['state']), (1, 0, 'live'))
+
+
+@test
+def sound_is_asked_for_and_its_lack_explained():
+    def methods(codec, *options):
+        sdp = SDP + 'm=audio 0 RTP/AVP 97\r\na=rtpmap:97 %s\r\na=control:track2\r\n' % codec
+        with Camera(sdp=sdp) as cam, Server('--keep-warm', *options, 'cam=' + cam.url()) as s:
+            until_frames(s, 10)
+            return cam.methods().count('SETUP'), stream(s)['audio_reason']
+    same(methods('PCMA/8000'), (2, ''))
+    same(methods('PCMA/8000', '--no-audio'), (1, ''))
+    setups, why = methods('MPEG4-GENERIC/16000')
+    check(setups == 1 and 'MPEG4-GENERIC' in why, setups, why)
+
+
+@test
 def reasons():
     """Each with its own words, all at once; the server goes on meanwhile."""
     def html(_r, _c):

@@ -419,7 +419,7 @@ def version_and_help():
     same(run('-h'), (0, out, ''))
     names = re.findall(r'^  (?:-\w, |    )(--[\w-]+)', out, re.M) + re.findall(r'(-h, --help)', out)
     tested = {'--listen', '--user', '--token', '--open', '--host', '--cors', '--public-ip', '--max-viewers', '--fps',
-              '--log', '--version', '--help'} | {'--keep-warm', '--insecure-rtsp', '--no-audio'}  # these in camera.py
+              '--log', '--version', '--help'} | {'--keep-warm', '--insecure-rtsp', '--no-audio', '--allow-source'}  # camera.py, page.mjs
     missing = {n for n in names if n.startswith('--')} - tested
     check(not missing, 'options without a test:', missing)
     check(max(len(line) for line in out.splitlines()) <= 120, 'a line of the help is too long')
@@ -1784,9 +1784,9 @@ def stand_in(line, port):
     seen = {}
     for word in re.split(r"[\s']+", line.split('./webrtc_cam')[-1].split("ARGS='")[-1]):
         name, source = re.match(r'(?:([\w/-]+)=)?(.*)', word).groups()
-        spec = re.match(r'test:(\d+)x(\d+)', source)
+        spec = re.match(r'test:(?:(\d+)x(\d+))?', source)
         if spec:
-            seen[name or 'cam'] = tuple(map(int, spec.groups()))
+            seen[name or 'cam'] = tuple(int(n or default) for n, default in zip(spec.groups(), (1280, 720)))
         elif sizes.get(source):
             seen[name or 'cam'] = sizes[source]
     return line, seen
@@ -1832,7 +1832,7 @@ def cook(line, conf):
         sizes = {'yard': (480, 272)}
         kw['headers'] = {'Authorization': 'Basic ' + base64.b64encode(secret.encode()).decode()}
         kw['name'] = re.search('^--host (.+)$', text, re.M).group(1)
-    if 'rtsp://' in line:
+    if re.search(r'=rtsp://', line):
         cook_rtsp(line, folder, port)
         return
     check(sizes, 'no camera is known in', line)
