@@ -1477,7 +1477,7 @@ static bool seal_make(srtp_t *to, srtp_ssrc_type_t direction, const uint8_t *key
     policy.ssrc.type = direction;
     policy.key = both;
     policy.window_size = SEAL_WINDOW;
-    policy.allow_repeat_tx = 1; /* viewer_repair resends such packets byte by byte the same, or not at all */
+    policy.allow_repeat_tx = 1; /* sender_repair resends such packets byte by byte the same, or not at all */
     bool ok = srtp_create(to, &policy) == srtp_err_status_ok;
     crypt_wipe(both, sizeof both);
     return ok;
@@ -1813,7 +1813,9 @@ static const struct sdp_section *sdp_choose_sound(const struct sdp_offer *o, int
         const struct sdp_section *s = &o->section[i];
         bool known = false, receives = s->direction == SDP_RECVONLY || s->direction == SDP_SENDRECV;
         for (int k = 1; k < BASE_SOUNDS; k++) known = known || sdp_sound(s, (enum base_sounds)k);
-        if (text_is(s->kind, "audio") && known && receives && s->mux && s->offered && sdp_bundled(o, s)) return s;
+        bool same = text_same(s->protocol, o->section[video].protocol);
+        if (text_is(s->kind, "audio") && same && known && receives && s->mux && s->offered && sdp_bundled(o, s))
+            return s;
     }
     return NULL;
 }
@@ -3312,7 +3314,7 @@ static bool rtcp_reference_time(const struct rtcp_packet *p, uint32_t *out) {
 }
 
 /* What every packet of one type that we understand must hold (RFC 3550 6.4-6.6, RFC 4585 6.1). */
-static bool rtcp_sound(const struct rtcp_packet *p) {
+static bool rtcp_whole(const struct rtcp_packet *p) {
     size_t n = p->body.n;
     switch (p->type) {
     case RTCP_SR: return n >= 20u + (size_t)p->count * RTCP_BLOCK;
@@ -3545,7 +3547,7 @@ static int http_trailer(struct span *s) {
 
 /* The chunked body of a request (RFC 9112 7.1), as far as it has come: p[0, *body) is decoded already, p[*body, *n) is not.
  * Decodes in place what is complete and closes the gap. Returns 1 at the end of the body (behind *body stands the next
- *  * request), 0 when more is needed, -1 when it is bad, -2 when it is larger than HTTP_BODY. */
+ * request), 0 when more is needed, -1 when it is bad, -2 when it is larger than HTTP_BODY. */
 static int http_unchunk(uint8_t *p, size_t *n, size_t *body) {
     struct span s = base_span(p + *body, *n - *body);
     int result = 0;
@@ -4181,7 +4183,14 @@ static void rtsp_attribute(struct rtsp_track *t, struct span line) {
     bool map = text_after(&line, "rtpmap:"), fmtp = !map && text_after(&line, "fmtp:");
     if ((!map && !fmtp) || !text_uint(text_word(&line), 127, &pt) || pt != t->pt) return;
     line = text_trim(line);
-    if (map) rtsp_set_codec(t, text_cut(&line, '/'));
+    if (map) {
+        struct span rate = line, name = text_cut(&rate, '/');
+        uint64_t hertz;
+        rtsp_set_codec(t, name);
+        bool odd = text_uint(text_cut(&rate, '/'), 192000, &hertz) && hertz != base_sound[t->sound].rate;
+        if (t->sound && odd) rtsp_set_codec(t, line); /* G.711 at 16 kHz: no browser plays that */
+        return;
+    }
     while (fmtp && line.n) {
         struct span value = text_trim(text_cut(&line, ';')), key = text_cut(&value, '=');
         if (text_like(text_trim(key), "sprop-parameter-sets")) t->sets = text_trim(value);
@@ -4651,7 +4660,7 @@ struct media_sound {
 
 struct media {
     char name[BASE_NAME + 1], sub[BASE_NAME + 1];
-    const char *kind; /* "file", "test", "push" */
+    const char *kind; /* "rtsp", "file", "pipe", "test", "push" */
     struct h264_sets sets;
     uint64_t *drops;
 
@@ -4685,7 +4694,7 @@ struct media {
     int64_t poc_all, poc_references; /* the highest since the IDR: of all pictures, of reference pictures */
     bool opened;                     /* by a viewer */
     bool may_sound;                  /* the source may have sound: browsers are told to expect some */
-    struct media_sound *sound;       /* MEDIA_SOUNDS of them, the caller's; NULL: none has come */
+    struct media_sound *sound;       /* MEDIA_SOUNDS of them, the caller's; NULL: none may come */
     uint64_t sounds;                 /* packets so far; the newest are kept */
     char silence[96];                /* why there is no sound, in words; "": nobody has to be told */
     const char *unplayable; /* a property of the stream that no browser's decoder takes, in words; NULL: none */
@@ -5400,10 +5409,11 @@ static bool camera_tick(struct camera *c, bool viewers, int64_t now, int64_t *ne
     if (c->state == CAMERA_DIALING && now - c->since >= CAMERA_DIAL)
         camera_failed(c, "The camera cannot be reached: no answer.", now);
     int64_t talk = c->state == CAMERA_TALKING ? dialog_tick(&c->dialog, now) : BASE_NEVER;
-    if (c->window && c->state == CAMERA_TALKING) {
+    if (c->window && c->state == CAMERA_TALKING && c->dialog.state == DIALOG_PLAYING) {
         struct span packet;
         while (depay_next(c->window, false, now, &packet)) camera_video(c, packet, now);
-        talk = base_min(talk, c->window->held ? c->window->since + DEPAY_WAIT : c->reported + CAMERA_REPORT);
+        if (c->window->held) talk = base_min(talk, c->window->since + DEPAY_WAIT);
+        talk = base_min(talk, c->reported ? c->reported + CAMERA_REPORT : now);
     }
     if (c->state == CAMERA_TALKING && c->dialog.state == DIALOG_FAILED) camera_failed(c, c->dialog.why, now);
     else if (c->state == CAMERA_TALKING && c->dialog.state == DIALOG_PLAYING && now - c->heard >= CAMERA_SILENCE)
@@ -5771,7 +5781,7 @@ static bool sender_mend(struct sender *s, int64_t now) {
         int64_t before = s->budget;
         if (s->state == SENDER_LIVE && s->mending <= 0) s->wanted_at = s->wanted_n;
         else sender_repair(s, s->wanted[s->wanted_at++ % SENDER_RESENT], now);
-        s->mending -= before - s->budget;
+        if (s->state == SENDER_LIVE) s->mending -= before - s->budget;
     }
     return s->wanted_at == s->wanted_n;
 }
@@ -5990,8 +6000,8 @@ static int viewer_rank(const struct viewer *v) {
 }
 
 static void viewer_add(struct viewer_totals *t, const struct sender *s) {
-    t->packets += s->packets;
-    t->octets += s->octets;
+    t->packets += s->packets + s->sound.packets;
+    t->octets += s->octets + s->sound.octets;
     t->nacked += s->nacked;
     t->repaired += s->repaired;
     t->keyframe_requests += s->keyframe_requests;
@@ -6193,7 +6203,7 @@ static enum drop viewer_rtcp(struct viewer *v, uint8_t *p, size_t n, int64_t now
     bytes_r32(&r);
     viewer_learn_ssrc(v, bytes_r32(&r));
     while ((more = rtcp_next(&s, &packet)) > 0) {
-        if (!rtcp_sound(&packet)) return DROP_RTCP_MALFORMED;
+        if (!rtcp_whole(&packet)) return DROP_RTCP_MALFORMED;
         sender_feedback(&v->sender, &packet, now, v->lobby->wall);
     }
     return more < 0 ? DROP_RTCP_MALFORMED : DROP_NONE;
@@ -8386,6 +8396,7 @@ static void net_send(void *to, const struct path *path, const uint8_t *p, size_t
  * world; uses text, crypt, net
  */
 enum dial_limits { DIAL_ADDRS = 8, DIAL_HOST = 128 };
+#define DIAL_TURN (2 * BASE_S) /* for an address to answer, when there is another */
 enum dial_state { DIAL_CLOSED, DIAL_NAMING, DIAL_CONNECTING, DIAL_SECURING, DIAL_OPEN };
 
 /* TLS, when the camera is addressed by rtsps. */
@@ -8393,7 +8404,8 @@ struct dial_tls {
     mbedtls_ssl_context ssl;
     mbedtls_ssl_config conf;
     mbedtls_x509_crt roots;
-    bool writes; /* it waits for the socket to take bytes */
+    bool writes;    /* it waits for the socket to take bytes */
+    size_t pending; /* the length of a write that has to be repeated with it */
 };
 
 struct dial {
@@ -8401,6 +8413,7 @@ struct dial {
     int fd; /* to wait for; -1 when CLOSED */
     struct wcam_addr addr[DIAL_ADDRS], local;
     int count, at;
+    int64_t since; /* when the present address was called */
     char host[DIAL_HOST];
     struct dial_tls *tls;  /* NULL: plain TCP */
     bool secure, trusting; /* secure: TLS is to be used; trusting: with any certificate */
@@ -8487,6 +8500,7 @@ static bool dial_connect(struct dial *d) {
         if (d->fd >= 0 && net_prepare(d->fd) && (!connect(d->fd, (struct sockaddr *)&s, n) || errno == EINPROGRESS)) {
             net_set(d->fd, IPPROTO_TCP, TCP_NODELAY, 1);
             d->state = DIAL_CONNECTING;
+            d->since = net_now();
             return true;
         }
         snprintf(d->why, sizeof d->why, "The camera cannot be reached: %s.", strerror(errno));
@@ -8505,8 +8519,9 @@ static bool dial_start(struct dial *d, const char *host, uint16_t port) {
         d->count = 1;
         return dial_connect(d);
     }
-    snprintf(d->why, sizeof d->why, "The camera's name cannot be looked up: %s.", strerror(errno));
-    return dial_ask(d, host, port);
+    if (dial_ask(d, host, port)) return true;
+    snprintf(d->why, sizeof d->why, "The camera's name cannot be looked up: there is no memory or descriptor for it.");
+    return false;
 }
 
 static bool dial_named(struct dial *d) {
@@ -8601,6 +8616,15 @@ static int dial_ready(struct dial *d) {
     return dial_connect(d) ? 0 : -1;
 }
 
+/* An address that does not answer gives way to the next. Returns when to call again. */
+static int64_t dial_tick(struct dial *d, int64_t now) {
+    if (d->state != DIAL_CONNECTING || d->at + 1 >= d->count) return BASE_NEVER;
+    if (now - d->since < DIAL_TURN) return d->since + DIAL_TURN;
+    dial_close(d);
+    d->at++;
+    return dial_connect(d) ? now + DIAL_TURN : BASE_NEVER;
+}
+
 /* Bytes read, 0: none now, -1: it is over. */
 static int dial_read(struct dial *d, uint8_t *p, size_t cap) {
     if (!d->tls) {
@@ -8615,7 +8639,9 @@ static int dial_read(struct dial *d, uint8_t *p, size_t cap) {
 /* Bytes written, 0: none now, -1: it is over. */
 static int dial_write(struct dial *d, const uint8_t *p, size_t n) {
     if (d->tls) {
-        int rc = mbedtls_ssl_write(&d->tls->ssl, p, n);
+        size_t length = d->tls->pending ? d->tls->pending : n; /* the same bytes: more may have come behind them */
+        int rc = mbedtls_ssl_write(&d->tls->ssl, p, length);
+        d->tls->pending = rc == MBEDTLS_ERR_SSL_WANT_WRITE ? length : 0;
         return rc >= 0 ? rc : rc == MBEDTLS_ERR_SSL_WANT_READ || rc == MBEDTLS_ERR_SSL_WANT_WRITE ? 0 : -1;
     }
     ssize_t sent = send(d->fd, p, n, MSG_NOSIGNAL);
@@ -8919,12 +8945,21 @@ static void source_read_camera(struct source *s, int64_t now) {
     }
 }
 
+/* How many descriptors source_watch tells. poll refuses more entries than a process may have descriptors, also unused
+ * ones: only what is open counts. */
+static int source_fds(const struct source *s) {
+    if (s->kind == SOURCE_PIPE) return s->fd >= 0;
+    return s->kind != SOURCE_CAMERA ? 0 : s->udp[0] >= 0 ? SOURCE_FDS : s->dial.fd >= 0;
+}
+
 /* Descriptors are ready; fds as source_watch filled it in. */
-static void source_ready(struct source *s, const struct pollfd fds[SOURCE_FDS], int64_t now) {
+static void source_ready(struct source *s, const struct pollfd *fds, int64_t now) {
+    int n = source_fds(s);
+    if (!n) return;
     if (s->kind == SOURCE_PIPE && fds[0].revents) source_read_pipe(s, now);
     if (s->kind != SOURCE_CAMERA) return;
-    for (int i = 0; i < SOURCE_UDP; i++)
-        if (fds[1 + i].revents && s->udp[i] >= 0) source_read_udp(s, i, now);
+    for (int i = 1; i < n; i++)
+        if (fds[i].revents && s->udp[i - 1] >= 0) source_read_udp(s, i - 1, now);
     if (fds[0].revents && s->dial.state == DIAL_OPEN) source_read_camera(s, now);
     else if (fds[0].revents && s->dial.fd >= 0) {
         int rc = dial_ready(&s->dial);
@@ -8941,20 +8976,26 @@ static int64_t source_tick_camera(struct source *s, bool viewers, int64_t now) {
         camera_failed(&s->camera, s->dial.why, now);
         next = now;
     }
+    next = base_min(next, dial_tick(&s->dial, now));
+    if (s->camera.state == CAMERA_DIALING && s->dial.state == DIAL_CLOSED) {
+        camera_failed(&s->camera, s->dial.why, now);
+        next = now;
+    }
     source_settle(s, now);
     return next;
 }
 
-/* The descriptors to wait for, -1 where there is none. */
-static void source_watch(const struct source *s, struct pollfd fds[SOURCE_FDS]) {
-    for (int i = 0; i < SOURCE_FDS; i++) fds[i] = (struct pollfd){-1, POLLIN, 0};
+/* The descriptors to wait for: source_fds of them. */
+static void source_watch(const struct source *s, struct pollfd *fds) {
+    if (!source_fds(s)) return;
+    for (int i = 0; i < source_fds(s); i++) fds[i] = (struct pollfd){-1, POLLIN, 0};
     if (s->kind == SOURCE_PIPE) fds[0].fd = s->fd;
     if (s->kind != SOURCE_CAMERA) return;
     bool writes = s->dial.state == DIAL_CONNECTING || (s->dial.state == DIAL_SECURING && s->dial.tls->writes);
     fds[0].fd = s->dial.fd;
     if (writes) fds[0].events = POLLOUT;
     else if (s->dial.state == DIAL_OPEN && s->camera.dialog.out_n) fds[0].events = POLLIN | POLLOUT;
-    for (int i = 0; i < SOURCE_UDP; i++) fds[1 + i].fd = s->udp[i];
+    for (int i = 1; i < source_fds(s); i++) fds[i].fd = s->udp[i - 1];
 }
 
 /* What is due; viewers: somebody watches. Returns when to call again. */
@@ -9161,6 +9202,8 @@ static struct source *source_open(const char *text, const struct source_terms *t
     else if (text && !strcmp(text, "-")) rc = source_open_pipe(s, why, cap);
     else if (text && (!strncmp(text, "rtsp:", 5) || !strncmp(text, "rtsps:", 6)))
         rc = source_open_camera(s, text, terms, why, cap);
+    else if (text && strstr(text, "://")) /* it may hold a password: it is not repeated */
+        rc = -1, snprintf(why, cap, "the scheme of the address is not one of rtsp:// and rtsps://, in small letters");
     else if (text) rc = source_open_file(s, text, why, cap);
     else if (!source_may_sound(s, terms)) rc = -1, snprintf(why, cap, "out of memory");
     if (!rc) return s;
@@ -9321,9 +9364,9 @@ static void server_reap_viewers(struct server *s) {
     }
 }
 
-/* Once a second: what became of the streams and who came, in words. */
-static void server_tell(struct server *s, int64_t now) {
-    if (now - s->told < BASE_S) return;
+/* Once a second: what became of the streams and who came, in words. Returns when to look again: what was put off. */
+static int64_t server_tell(struct server *s, int64_t now) {
+    if (now - s->told < BASE_S) return s->told + BASE_S;
     s->told = now;
     for (int i = 0; i < s->site.streams; i++) {
         const struct media *m = s->site.stream[i];
@@ -9339,6 +9382,7 @@ static void server_tell(struct server *s, int64_t now) {
         server_log(s, WCAM_LOG_INFO, "%d watching, %llu came since the start", s->site.lobby.count,
                    (unsigned long long)s->site.lobby.joined);
     s->told_joined = s->site.lobby.joined;
+    return BASE_NEVER;
 }
 
 static void server_attach(struct server *s, struct source *source, struct span name, struct span sub) {
@@ -9380,7 +9424,9 @@ static void server_open(struct server *s, struct http_resp *r, int64_t now) {
     crypt_wipe(s->open, sizeof s->open);
     if (!source) {
         text_put(&r->extra, "Retry-After: 30\r\n");
-        http_problem(r, 503, "Too many cameras are open: one closes some seconds after its last viewer has left.");
+        http_problem(r, 503,
+                     room ? "The camera could not be opened: the server's memory is full."
+                          : "Too many cameras are open: one closes some seconds after its last viewer has left.");
         return;
     }
     source->opened = now;
@@ -9686,11 +9732,11 @@ static int64_t server_tick(struct server *s, int64_t now) {
     }
     if (closed) server_reap_viewers(s);
     server_close_opened(s, now);
-    server_tell(s, now);
+    next = base_min(next, server_tell(s, now));
     return base_min(next, server_news(s, now));
 }
 
-/* The descriptors to wait for, in a fixed order: wake, UDP, TCP, connections, pipes. */
+/* The descriptors to wait for, in a fixed order: wake, UDP, TCP, connections, sources. */
 static int server_watch(const struct server *s, struct pollfd *fds) {
     int n = 0;
     bool deaf = net_now() < s->deaf;
@@ -9699,7 +9745,7 @@ static int server_watch(const struct server *s, struct pollfd *fds) {
     for (int i = 0; i < 5; i++) fds[n++] = (struct pollfd){fixed[i], POLLIN, 0};
     for (int i = 0; i < s->conns; i++)
         fds[n++] = (struct pollfd){s->conn[i].fd, (short)(s->conn[i].out ? POLLOUT : POLLIN), 0};
-    for (int i = 0; i < s->site.streams; i++, n += SOURCE_FDS) source_watch(s->source[i], fds + n);
+    for (int i = 0; i < s->site.streams; n += source_fds(s->source[i++])) source_watch(s->source[i], fds + n);
     return n;
 }
 
@@ -9709,23 +9755,26 @@ static void server_handle(struct server *s, const struct pollfd *fds, int n, int
         while (read(s->net.wake[0], sink, sizeof sink) > 0) continue;
     for (int i = 0; i < 2; i++)
         if (fds[1 + i].revents) server_udp(s, s->net.udp[i], now);
-    for (int i = 0, at = 5 + s->conns; i < s->site.streams && at < n; i++, at += SOURCE_FDS)
+    for (int i = 0, at = 5 + s->conns; i < s->site.streams && at < n; i++) {
+        int own = source_fds(s->source[i]);
         source_ready(s->source[i], fds + at, now);
+        at += own;
+    }
     for (int i = s->conns - 1; i >= 0; i--) /* downwards: a dropped one is replaced by the last */
         if (!server_conn_tick(s, &s->conn[i], fds[5 + i].revents, now)) server_drop(s, &s->conn[i]);
     for (int i = 0; i < 2; i++)
         if (fds[3 + i].revents) server_accept(s, s->net.tcp[i], now);
 }
 
-static int64_t server_deadline(const struct server *s, int64_t next) {
+static int64_t server_deadline(const struct server *s, int64_t next, int64_t now) {
     for (int i = 0; i < s->conns; i++) next = base_min(next, s->conn[i].more ? 0 : s->conn[i].deadline);
-    return s->deaf ? base_min(next, s->deaf) : next;
+    return s->deaf > now ? base_min(next, s->deaf) : next;
 }
 
 /* One round: wait at most wait_us, serve. Returns the microseconds until the next must come, -1 on errors. */
 static int64_t server_round(struct server *s, int64_t wait_us) {
     struct pollfd fds[SERVER_FDS];
-    int64_t now = net_now(), next = server_deadline(s, server_tick(s, now));
+    int64_t now = net_now(), next = server_deadline(s, server_tick(s, now), now);
     net_flush(&s->net);
     int n = server_watch(s, fds);
     int64_t wait = base_max(0, base_min(wait_us, base_min(next - now, 1000 * BASE_S)));
@@ -9734,7 +9783,7 @@ static int64_t server_round(struct server *s, int64_t wait_us) {
     s->unseen = s->unseen || ready > 0 || next != s->news; /* the look itself is no event */
     now = net_now();
     server_handle(s, fds, n, now);
-    next = server_deadline(s, server_tick(s, now));
+    next = server_deadline(s, server_tick(s, now), now);
     net_flush(&s->net);
     return base_max(0, next - now);
 }
@@ -9800,9 +9849,10 @@ static int wcam_allow_sources(wcam *w, const struct wcam_config *c) {
         if (site->allowances == SITE_ALLOWED)
             return wcam_fail(w, WCAM_EINVAL, "more than %d addresses to allow", SITE_ALLOWED);
         struct rtsp_url *to = &site->allowed[site->allowances++];
-        if (!rtsp_read_url(text_of(*u), to) || to->user[0])
-            return wcam_fail(w, WCAM_EINVAL,
-                             "an address to allow must look like rtsp://HOST:PORT/PATH, without a name and password");
+        if (!rtsp_read_url(text_of(*u), to) || to->named || strchr(to->url, '?'))
+            return wcam_fail(
+                w, WCAM_EINVAL,
+                "an address to allow must look like rtsp://HOST:PORT/PATH, without a password and a query");
     }
     return 0;
 }
@@ -9951,6 +10001,8 @@ int wcam_add(wcam *w, const char *name, const char *source, double fps) {
         return wcam_fail(w, WCAM_EINVAL, "'%s' is not a camera name: up to 32 of A-Z a-z 0-9 _ -", name);
     for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
         if (text_is(camera, reserved[i])) return wcam_fail(w, WCAM_EINVAL, "'%s' is a reserved name", reserved[i]);
+    if (!w->server.sockets && source && !strncmp(source, "rtsp", 4) && strstr(source, "://"))
+        return wcam_fail(w, WCAM_EINVAL, "without sockets there are no cameras: push their pictures");
     if (site_stream(site, camera, sub)) return wcam_fail(w, WCAM_EINVAL, "there are two cameras named '%s'", name);
     if (site->streams == BASE_STREAMS) return wcam_fail(w, WCAM_EFULL, "more than %d streams", BASE_STREAMS);
     struct source_terms terms = server_terms(&w->server, fps);
@@ -10321,10 +10373,20 @@ static int main_parse(struct main_args *a) {
     return 0;
 }
 
+/* A camera's name and password leave the process list. */
+static void main_hide(char *source) {
+    char *from = strstr(source, "://");
+    from = from ? from + 3 : source + strlen(source);
+    size_t end = strcspn(from, "/");
+    while (end && from[end] != '@') end--;
+    memset(from, '*', end);
+}
+
 /* [NAME[/STREAM]=]SOURCE: what stands before the = is a name only if it can be one. */
 static int main_add_source(wcam *w, char *arg, int number, double fps) {
     char made[BASE_NAME];
-    const char *name = made, *source = arg;
+    const char *name = made;
+    char *source = arg;
     struct span rest = text_of(arg), left = text_cut(&rest, '='), sub = left, camera = text_cut(&sub, '/');
     snprintf(made, sizeof made, number ? "cam%d" : "cam", number + 1);
     if (left.n < strlen(arg) && text_name(camera) && (camera.n == left.n || text_name(sub))) {
@@ -10337,6 +10399,7 @@ static int main_add_source(wcam *w, char *arg, int number, double fps) {
         return main_bad("'%.*s' is not a camera name: up to 32 of A-Z a-z 0-9 _ -", (int)left.n, arg);
     if (!strcmp(source, "-") && main_stdin++) return main_bad("standard input can be only one camera");
     int rc = wcam_add(w, name, source, fps);
+    main_hide(source);
     if (rc >= 0) return 0;
     main_bad("%s", wcam_why(w));
     return rc == WCAM_EINVAL || !strncmp(source, "test:", 5) || !strncmp(source, "rtsp", 4) ? 2 : 1;

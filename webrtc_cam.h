@@ -97,9 +97,10 @@ int wcam_create(const struct wcam_config *config, wcam **out);
 void wcam_destroy(wcam *w);
 
 /* Adds a stream. name: "NAME" or "NAME/STREAM", each [A-Za-z0-9_-]{1,32}; NAME is none of api, metrics, healthz, hub.
- * source: "rtsp://NAME:PASSWORD@HOST[:PORT]/PATH", an IP camera; a path to an H.264 byte stream (Annex B), looped; "-":
- * one on standard input; "test:[WxH][@FPS][,gop=N][,beep]"; NULL: access units come by wcam_push. fps: frames per second of a file without VUI timing, or to overrule it; 0: VUI, else 25.
- * Returns the stream's number, 0 or more.
+ * source: "rtsp://NAME:PASSWORD@HOST[:PORT]/PATH" or rtsps://, an IP camera; a path to an H.264 byte stream (Annex B),
+ * looped; "-": one on standard input; "test:[WxH][@FPS][,gop=N][,beep]"; NULL: access units come by wcam_push.
+ * fps: frames per second of a file without VUI timing, or to overrule it; 0: VUI, else 25.
+ * Returns the stream's number, 0 or more; WCAM_EINVAL, WCAM_EFULL, WCAM_ESYSTEM.
  *     int front = wcam_add(w, "front", NULL, 0); */
 int wcam_add(wcam *w, const char *name, const char *source, double fps);
 

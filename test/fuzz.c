@@ -404,7 +404,7 @@ static void rtcp_check(const struct rtcp_packet *p, uint32_t ssrc) {
         must(++n <= 31);
         must(report.lost_total >= -(1 << 23) && report.lost_total < 1 << 23);
     }
-    if (rtcp_sound(p) && (p->type == RTCP_SR || p->type == RTCP_RR)) must(n == p->count);
+    if (rtcp_whole(p) && (p->type == RTCP_SR || p->type == RTCP_RR)) must(n == p->count);
     must(rtcp_remb(p) < 1ull << 58);
     uint32_t reference;
     if (rtcp_reference_time(p, &reference)) must(p->type == RTCP_XR && p->body.n >= 12);
@@ -447,7 +447,7 @@ static void rtcp_written(struct rd in) {
     struct span s = bytes_written(&w);
     static const uint8_t types[] = {RTCP_SR, RTCP_SDES, RTCP_RR, RTCP_SDES, RTCP_BYE};
     for (int i = 0; i < 5; i++) {
-        must(rtcp_next(&s, &p) == 1 && p.type == types[i] && p.sender == ssrc && rtcp_sound(&p));
+        must(rtcp_next(&s, &p) == 1 && p.type == types[i] && p.sender == ssrc && rtcp_whole(&p));
         if (p.type == RTCP_SDES)
             must(p.body.n >= n + 3 && p.body.p[1] == n && !memcmp(p.body.p + 2, cname, n) && !p.body.p[n + 2]);
     }
@@ -1297,7 +1297,7 @@ static void feed_rtcp(struct wr *w) {
     struct rtcp_packet p;
     uint32_t packets = feed.packets;
     feed.asked = true;
-    while (rtcp_next(&s, &p) > 0 && rtcp_sound(&p)) sender_feedback(&feed.s, &p, feed.now, 1700000000 * BASE_S);
+    while (rtcp_next(&s, &p) > 0 && rtcp_whole(&p)) sender_feedback(&feed.s, &p, feed.now, 1700000000 * BASE_S);
     feed.asked = false;
     must(feed.packets == packets);
     fuzz_free(own);
@@ -1651,7 +1651,7 @@ static void play_receive(const struct viewer *v, struct span s) {
         struct span rest = base_span(copy, (size_t)n);
         struct rtcp_packet p;
         int more;
-        while ((more = rtcp_next(&rest, &p)) > 0) must(rtcp_sound(&p) && p.sender == v->sender.ssrc);
+        while ((more = rtcp_next(&rest, &p)) > 0) must(rtcp_whole(&p) && p.sender == v->sender.ssrc);
         must(!more);
         return;
     }

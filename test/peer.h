@@ -27,7 +27,7 @@ static const char sim_offer_text[] =
 static const char sim_offer_rtx[] = "a=rtpmap:103 rtx/90000\r\na=fmtp:103 apt=102\r\n";
 static const char sim_offer_sound[] =
     "m=audio 9 UDP/TLS/RTP/SAVPF 111 9 0 8\r\nc=IN IP4 0.0.0.0\r\na=mid:1\r\na=recvonly\r\na=rtcp-mux\r\n"
-    "a=rtpmap:111 opus/48000/2\r\na=rtpmap:9 G722/8000\r\n"; /* G.711 by its static types */
+    "a=rtpmap:111 opus/48000/2\r\na=rtpmap:9 G722/8000\r\na=rtpmap:8 PCMA/8000\r\n"; /* 0 by its static type */
 
 #ifndef PEER_PARTS
 #define PEER_MAX   20000
@@ -104,7 +104,7 @@ static void sim_rtcp(struct sim *s, const uint8_t *p, size_t size) {
     bool first = true;
     int more;
     while ((more = rtcp_next(&rest, &packet)) > 0) {
-        CHECK(rtcp_sound(&packet) && (!first || packet.type == RTCP_SR || packet.type == RTCP_RR));
+        CHECK(rtcp_whole(&packet) && (!first || packet.type == RTCP_SR || packet.type == RTCP_RR));
         first = false;
         s->sdes += packet.type == RTCP_SDES;
         s->bye += packet.type == RTCP_BYE && packet.sender == s->sr_ssrc;

@@ -2647,7 +2647,7 @@ static bool rtcp_accepts(struct span s) {
     int more;
     if (!s.n) return false;
     while ((more = rtcp_next(&s, &p)) > 0)
-        if (!rtcp_sound(&p)) return false;
+        if (!rtcp_whole(&p)) return false;
     return more == 0;
 }
 
@@ -2872,7 +2872,7 @@ static void rtcp_bad_input(void) {
         struct rtcp_packet p;
         struct rtcp_report r;
         for (int k = 0; k < 50 && rtcp_next(&s, &p) > 0; k++) {
-            (void)rtcp_sound(&p);
+            (void)rtcp_whole(&p);
             for (int j = 0; rtcp_report(&p, j, &r); j++) CHECK(j < 31);
             CHECK(rtcp_remb(&p) <= (uint64_t)0x3ffff << 40);
             (void)rtcp_wants_keyframe(&p, 1);
