@@ -546,6 +546,40 @@ def signal_seeds():
         'm=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:' + '\u00e9' * 1500 + '\r\n' for _ in range(12))}, ensure_ascii=False).encode())
 
 
+# ---- IP cameras ----
+
+CAMERA = ('v=0\r\no=- 1 1 IN IP4 10.0.0.1\r\ns=cam\r\nt=0 0\r\na=control:*\r\nm=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\n'
+          'a=fmtp:96 packetization-mode=1;sprop-parameter-sets=Z0IAHpWoKA9k,aM48gA==\r\na=control:track1\r\n'
+          'm=audio 0 RTP/AVP 97\r\na=rtpmap:97 PCMA/8000/1\r\na=control:rtsp://10.0.0.1/track2?x=1\r\n')
+
+
+def camerasdp_seeds():
+    yield 'camera', CAMERA.encode()
+    yield 'bare', b'm=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\na=control:trackID=0\n'
+    yield 'others', b'm=video 0 RTP/AVP 26\r\nm=audio 0 RTP/AVP 0\r\nm=video 0 RTP/AVP 98\r\na=rtpmap:98  h264/90000\r\na=fmtp:98\r\n'
+
+
+def depay_seeds():
+    packet = lambda flags, ahead, time, data: u8(flags, ahead, time) + u16(len(data)) + data
+    yield 'one', packet(1, 0, 0, b'\x65\x88\x84') * 3
+    yield 'stap', packet(1, 0, 1, b'\x18\0\3\x67\x42\0\0\2\x68\xce\0\3\x65\x88\x84')
+    yield 'broken_stap', packet(1, 0, 1, b'\x18\xff\xff\x65\x61\x62\x63\x64')
+    yield 'fu', packet(0, 0, 1, b'\x7c\x85\x88ab') + packet(0, 0, 0, b'\x7c\5cd') + packet(1, 0, 0, b'\x7c\x45ef')
+    yield 'lost', packet(0, 0, 1, b'\x7c\x85\x88ab') + packet(1, 2, 0, b'\x7c\x45ef') + packet(1, 0, 1, b'\x61\x9a')
+
+
+def dialog_seeds():
+    said = lambda text: u8(9) + u16(len(text)) + text
+    playing = u8(0, 1, 2, 0)
+    yield 'plays', playing + u8(128) + u16(15) + u8(0x80, 96, 0, 1, 0, 0, 0, 1, 0, 0, 0, 9, 0x65, 0x88, 0x84) + u8(4) + u16(5000)
+    yield 'password', u8(0, 3, 1, 2, 3, 0, 4) + u16(9000) + u8(3, 3)
+    yield 'refused', u8(0) + said(b'RTSP/1.0 404 Not Found\r\nCSeq: 2\r\n\r\n') + u8(4) + u16(3000) + u8(0, 1)
+    yield 'moved', u8(0) + said(b'RTSP/1.0 302 Moved\r\nLocation: rtsp://h/b\r\n\r\n') + u8(0, 1)
+    yield 'web', said(b'HTTP/1.1 400 Bad Request\r\n\r\n') + u8(4) + u16(40000) + playing
+    yield 'asked', playing + said(b'OPTIONS rtsp://x RTSP/1.0\r\nCSeq: 7\r\n\r\n') * 3
+    yield 'rubbish', playing + said(b'RTSXGET$\0\0\1x' * 40)
+
+
 # ---- what others have collected ----
 
 def data_files(root, folder):
@@ -580,6 +614,9 @@ def data_seeds(root):
         yield 'sdp', name, u8(1) + data
         yield 'signal', name, u8(3) + block(data)
         yield 'route', name, u8(0, 0) + block(http_post(data))
+    for name, data in data_files(root, 'vectors/rtsp/retina'):
+        yield 'camerasdp', name, data.partition(b'\r\n\r\n')[2] or data
+        yield 'dialog', name, u8(0, 9) + u16(min(len(data), 4095)) + data[:4095] + u8(1, 2, 0)
     for name, data in data_files(root, 'h264'):
         if not name.endswith('.json'):
             yield 'h264', name, h264_chunks(data, (99, 254), 65535)
@@ -601,7 +638,8 @@ def data_seeds(root):
 
 
 OWN = {'stun': stun_seeds, 'dtls': dtls_seeds, 'rtcp': rtcp_seeds, 'sdp': sdp_seeds, 'http': http_seeds, 'h264': h264_seeds, 'intake': intake_seeds,
-       'route': route_seeds, 'viewer': viewer_seeds, 'text': text_seeds, 'guard': guard_seeds, 'json': json_seeds, 'ws': ws_seeds, 'signal': signal_seeds}
+       'route': route_seeds, 'viewer': viewer_seeds, 'text': text_seeds, 'guard': guard_seeds, 'json': json_seeds, 'ws': ws_seeds, 'signal': signal_seeds,
+       'camerasdp': camerasdp_seeds, 'depay': depay_seeds, 'dialog': dialog_seeds}
 
 
 def main():

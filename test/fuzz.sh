@@ -11,7 +11,7 @@ cd "$(dirname "$0")/.." || exit 1
 
 seconds=${1:?usage: fuzz.sh SECONDS [TARGET...]}
 shift
-[ $# -gt 0 ] || set -- stun dtls rtcp sdp http h264 intake route viewer text guard json ws signal
+[ $# -gt 0 ] || set -- stun dtls rtcp sdp http h264 intake route viewer text guard json ws signal camerasdp depay dialog
 cc=${CLANG:-clang}
 out=build/fuzz
 flags='-std=c99 -g -O1 -fno-omit-frame-pointer -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined'
@@ -28,7 +28,7 @@ skip() {
 # The largest input, in bytes: what the target can use up in reasonable time.
 largest() {
     case $1 in
-    stun | rtcp | text | guard | viewer | json) echo 4096 ;;
+    stun | rtcp | text | guard | viewer | json | camerasdp) echo 4096 ;;
     *) echo 49200 ;; # the seeds with whole pictures are that large
     esac
 }
