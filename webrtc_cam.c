@@ -3019,6 +3019,7 @@ struct depay {
     uint8_t *unit; /* the caller's */
     size_t n, cap;
     bool started, open, lost; /* open: something of an access unit has come */
+    bool sliced;              /* slices, too */
     bool fragment;            /* a FU-A without its end */
     bool ended;               /* the last packet had the marker */
     bool large;
@@ -3096,7 +3097,7 @@ static bool depay_first_slice(struct span s) {
 static bool depay_end(struct depay *d, struct span *unit) {
     bool whole = d->open && !d->lost && !d->fragment && d->n;
     *unit = base_span(d->unit, d->n);
-    d->open = d->lost = d->fragment = false;
+    d->open = d->lost = d->fragment = d->sliced = false;
     d->n = 0;
     return whole;
 }
@@ -3119,10 +3120,13 @@ static bool depay_input(struct depay *d, const struct rtp_in *p) {
     if (gap && ahead > 0) d->missing += (uint64_t)ahead;
     if (gap && d->open) d->lost = true;
     if (p->timestamp != d->timestamp) d->pictures = 0;
-    if (depay_first_slice(p->payload) && ++d->pictures > 2) { /* more than two fields: the timestamps lie */
-        d->lies = 0;
-        d->stuck = true;
-        d->lost = d->lost || d->open;
+    if (depay_first_slice(p->payload)) {
+        if (++d->pictures > 2) { /* more than two fields: the timestamps lie */
+            d->lies = 0;
+            d->stuck = true;
+            d->lost = d->lost || d->sliced; /* one picture in another's access unit; parameter sets may well be open */
+        }
+        d->sliced = true;
     }
     if (d->ended && !d->open && !gap && p->timestamp == d->timestamp && !d->stuck) d->lies++;
     if (!d->open) d->lost = (gap || !d->started) && !depay_fresh(p->payload);
@@ -7172,6 +7176,7 @@ static const char *const page_html[] = {
     "  hear(s) {\n",
     "    const before = this.server;\n",
     "    this.server = s ? {...s, at: Date.now()} : null;\n",
+    "    controls();\n",
     "    if (s && s.state === 'live' && !this.now && !(before && before.state === 'live')) {\n",
     "      this.backoff = 500;\n",
     "      this.retry();\n",
@@ -7359,7 +7364,8 @@ static const char *const page_html[] = {
     "function controls() {\n",
     "  $('add').hidden = !opens;\n",
     "  const v = big && big.video, streams = big ? streamsOf(big) : [], select = $('stream');\n",
-    "  const sound = Boolean(big && big.now && big.now.media.getAudioTracks().length);\n",
+    "  const told = big && big.server, silent = told && told.state === 'live' && !told.audio;   // it may have come to nothing\n",
+    "  const sound = Boolean(big && big.now && big.now.media.getAudioTracks().length && !silent);\n",
     "  $('mute').hidden = !sound;\n",
     "  $('mute').setAttribute('aria-pressed', sound && !v.muted);\n",
     "  $('shot').hidden = !v || !v.videoWidth;\n",

@@ -1,9 +1,18 @@
 #!/usr/bin/python3
-"""GStreamer's RTSP server with one H.264 file at /cam, for test/camera.py.
+"""GStreamer's RTSP server with one stream at /cam, for test/camera.py and test/browser/rtsp.mjs.
 
-usage: gst_server.py FILE.h264 none|basic|digest USER PASSWORD      prints its port; ends with standard input
+usage: gst_server.py FILE.h264 none|basic|digest USER PASSWORD [OPTION ...]     prints its port; ends with standard input
+  --port N              this port instead of any free one
+  --transport tcp|udp   what a client may ask for (tcp)
+  --loop                the file again and again
+  --apart               each client is served by itself, not all in step
+  --pattern PROGRAM     FILE is an argument for this program, which writes access units, each by one write, as they are made
+  --sound KIND          a tone: pcmu, pcma, opus or aac
 Without python3-gi or the GStreamer packages it says so and ends with status 1.
 """
+import argparse
+import socket
+import subprocess
 import sys
 import threading
 
@@ -17,6 +26,12 @@ except (ImportError, ValueError) as e:
     sys.exit('GStreamer cannot be used from Python here: %s' % e)
 
 PERMISSIONS = ('media.factory.access', 'media.factory.construct')
+SOUNDS = {  # kind: sampling rate, samples of 20 ms, encoder and payloader
+    'pcmu': (8000, 160, 'mulawenc ! rtppcmupay pt=0'),
+    'pcma': (8000, 160, 'alawenc ! rtppcmapay pt=8'),
+    'opus': (48000, 960, 'opusenc ! rtpopuspay pt=97'),
+    'aac': (48000, 1024, 'voaacenc ! aacparse ! rtpmp4gpay pt=97'),
+}
 
 
 def with_password(server, factory, kind, user, password):
@@ -36,20 +51,76 @@ def with_password(server, factory, kind, user, password):
     server.set_auth(auth)
 
 
+def not_seekable(_pad, info):
+    asked = info.get_query().type == Gst.QueryType.SEEKING
+    return Gst.PadProbeReturn.DROP if asked else Gst.PadProbeReturn.OK
+
+
+def feed(source, packets):
+    """What was written at once comes at once: nothing has to wait for the next access unit to know where one ends."""
+    while True:
+        unit = packets.recv(1 << 22)
+        if not unit:
+            break
+        source.emit('push-buffer', Gst.Buffer.new_wrapped(unit))
+    packets.close()
+
+
+def from_program(factory, program, argument):
+    """Runs the program while the media exist; the time of an access unit is that of its arrival."""
+    def run(_factory, media):
+        reading, writing = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        child = subprocess.Popen([program, argument], stdin=subprocess.DEVNULL, stdout=writing)
+        writing.close()
+        sound = media.get_element().get_by_name('pay1')
+        if sound:  # the test tone could be played from anywhere, so the server would try to
+            sound.get_static_pad('src').add_probe(Gst.PadProbeType.QUERY_UPSTREAM, not_seekable)
+        media.connect('unprepared', lambda _media: (child.kill(), child.wait()))
+        source = media.get_element().get_by_name('program')
+        threading.Thread(target=feed, args=(source, reading), daemon=True).start()
+
+    factory.connect('media-configure', run)
+    return ('appsrc name=program is-live=true do-timestamp=true format=time '
+            'caps=video/x-h264,stream-format=byte-stream,alignment=au')
+
+
+def pipeline(o, factory):
+    if o.pattern:
+        video = from_program(factory, o.pattern, o.file)
+    else:
+        video = '%s location=%s%s ! h264parse' % (('multifilesrc', o.file, ' loop=true') if o.loop else ('filesrc', o.file, ''))
+    tracks = [video + ' ! rtph264pay config-interval=-1 name=pay0 pt=96']
+    if o.sound:
+        rate, samples, encoder = SOUNDS[o.sound]
+        tracks.append('audiotestsrc is-live=%s samplesperbuffer=%d ! audio/x-raw,rate=%d,channels=1 ! %s name=pay1'
+                      % ('true' if o.pattern else 'false', samples, rate, encoder))
+    return tracks
+
+
 def main():
-    path, kind, user, password = sys.argv[1:]
+    p = argparse.ArgumentParser()
+    for name in ('file', 'auth', 'user', 'password'):
+        p.add_argument(name)
+    p.add_argument('--port', default='0')
+    p.add_argument('--transport', choices=('tcp', 'udp'), default='tcp')
+    p.add_argument('--loop', action='store_true')
+    p.add_argument('--apart', action='store_true')
+    p.add_argument('--pattern')
+    p.add_argument('--sound', choices=SOUNDS)
+    o = p.parse_args()
     Gst.init(None)
-    for element in ('h264parse', 'rtph264pay'):
-        if not Gst.ElementFactory.find(element):
-            sys.exit('GStreamer has no element %s here' % element)
     server, factory = GstRtspServer.RTSPServer.new(), GstRtspServer.RTSPMediaFactory.new()
+    tracks = pipeline(o, factory)
+    for element in [word.split()[0] for track in tracks for word in track.split(' ! ')]:
+        if '/' not in element and not Gst.ElementFactory.find(element):
+            sys.exit('GStreamer has no element %s here' % element)
     server.set_address('127.0.0.1')
-    server.set_service('0')
-    factory.set_launch('( filesrc location=%s ! h264parse config-interval=-1 ! rtph264pay name=pay0 pt=96 )' % path)
-    factory.set_shared(True)
-    factory.set_protocols(GstRtsp.RTSPLowerTrans.TCP)
-    if kind != 'none':
-        with_password(server, factory, kind, user, password)
+    server.set_service(o.port)
+    factory.set_launch('( %s )' % ' '.join(tracks))
+    factory.set_shared(not o.apart)
+    factory.set_protocols(GstRtsp.RTSPLowerTrans.TCP if o.transport == 'tcp' else GstRtsp.RTSPLowerTrans.UDP)
+    if o.auth != 'none':
+        with_password(server, factory, o.auth, o.user, o.password)
     server.get_mount_points().add_factory('/cam', factory)
     if not server.attach(None):
         sys.exit('GStreamer cannot open a port')

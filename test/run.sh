@@ -67,6 +67,7 @@ browser)
     suite "signaling by WebSocket" node test/browser/socket.mjs
     suite "Chromium, examples/own_page.html" node test/browser/own_page.mjs
     suite "Chromium, standard input" node test/browser/pipe.mjs
+    suite "Chromium, IP cameras" node test/browser/rtsp.mjs
     suite "Chromium, bad networks" node test/browser/network.mjs gap fresh
     if newer_mbedtls "Chromium, mbedTLS 3.6"; then
         # shellcheck disable=SC2046
