@@ -1714,8 +1714,9 @@ static void world_send(void *user_data, const struct wcam_addr *to, const void *
         bytes_take(&r, rtcp ? 4 : 8);
         uint32_t ssrc = bytes_r32(&r);
         if (!viewer_active(w) || (w->sender.ssrc != ssrc && w->sender.rtx_ssrc != ssrc)) continue;
-        must(ice_knows(&w->ice, &path) && play.peer[i].sealed);
-        play_receive(w, s);
+        must(ice_knows(&w->ice, &path) && w->state == VIEWER_WATCHING);
+        /* as DTLS server we have the keys before the peer: a goodbye then is for nobody */
+        if (play.peer[i].sealed) play_receive(w, s);
         return;
     }
     fuzz_bad(__func__, __LINE__, "the SSRC is a viewer's");
