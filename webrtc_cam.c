@@ -43,21 +43,22 @@
  *   19 media    one stream: intake, parameter sets, the shared packet history
  *   20 intake   a live byte stream becomes access units
  *   21 camera   an IP camera as a source: when to call it, its clock
- *   22 sender   one viewer's RTP stream: replay, pacing, repair, reports
- *   23 viewer   one browser: demultiplexing, handshake, consent
- *   24 whep     signaling over HTTP
- *   25 guard    who may come in: Host, Origin, token, password
- *   26 signal   signaling over a WebSocket
- *   27 page     the viewer page
- *   28 site     what one instance serves, and its state in JSON and for Prometheus
- *   29 route    from an HTTP request to its response
+ *   22 adapt   which stream of a camera a viewer's link carries
+ *   23 sender   one viewer's RTP stream: replay, pacing, repair, reports
+ *   24 viewer   one browser: demultiplexing, handshake, consent
+ *   25 whep     signaling over HTTP
+ *   26 guard    who may come in: Host, Origin, token, password
+ *   27 signal   signaling over a WebSocket
+ *   28 page     the viewer page
+ *   29 site     what one instance serves, and its state in JSON and for Prometheus
+ *   30 route    from an HTTP request to its response
  * world
- *   30 net      sockets and the clock
- *   31 dial     the connection to a camera
- *   32 source   where pictures come from: files, the pattern, the embedding program
- *   33 server   connections and the event loop
- *   34 wcam     the C API
- *   35 main     the command line
+ *   31 net      sockets and the clock
+ *   32 dial     the connection to a camera
+ *   33 source   where pictures come from: files, the pattern, the embedding program
+ *   34 server   connections and the event loop
+ *   35 wcam     the C API
+ *   36 main     the command line
  *
  * Follow a datagram in:  net_receive -> server_udp -> viewer_input (RFC 7983) -> stun_read, ice_input: a check, answered
  *   | dtls_input: a handshake record; its end gives seal_open the keys | seal_unrtcp, rtcp_next -> sender_feedback: a report or a
@@ -4664,7 +4665,8 @@ struct media_sound {
 
 struct media {
     char name[BASE_NAME + 1], sub[BASE_NAME + 1];
-    const char *kind; /* "rtsp", "file", "pipe", "test", "push" */
+    struct media *better, *lesser; /* streams of the same camera; NULL: none */
+    const char *kind;              /* "rtsp", "file", "pipe", "test", "push" */
     struct h264_sets sets;
     uint64_t *drops;
 
@@ -4690,7 +4692,7 @@ struct media {
     int gop_frames, key_interval_ms;
     int64_t key_time, window; /* window: begin of the second that is measured */
     uint64_t window_octets, window_frames;
-    unsigned kbps;
+    unsigned kbps, mean_kbps;
     double fps;
     const struct h264_sps *sps; /* of the newest slice */
     enum media_policy policy;
@@ -4873,6 +4875,7 @@ static void media_measure(struct media *m) {
     if (m->window && span < BASE_S && span >= 0) return;
     if (m->window && span < 10 * BASE_S && span > 0) {
         m->kbps = (unsigned)((m->octets - m->window_octets) * 8000 / (uint64_t)span);
+        m->mean_kbps = m->mean_kbps ? (m->mean_kbps * 3 + m->kbps) / 4 : m->kbps;
         m->fps = (double)(m->frames - m->window_frames) * 1e6 / (double)span;
     }
     m->window = m->time;
@@ -5440,7 +5443,112 @@ static bool camera_tick(struct camera *c, bool viewers, int64_t now, int64_t *ne
     return false;
 }
 
-/* ==== 22 sender =============================================================
+/* ==== 22 adapt ==============================================================
+ * Which stream of a camera a link carries: the one place where that is decided, from what the browser reports. From time
+ * to time there is advice, and viewer and sender follow it.
+ *
+ *   the link is strained for ADAPT_PATIENCE: ADAPT_LOWER, to the lesser stream
+ *   later, when it is not: ADAPT_TRY, padding makes as much of it as the better stream would
+ *   it carried that: ADAPT_HIGHER; at the first sign that it does not: ADAPT_END, and twice the wait to the next try
+ *
+ * pure; uses base
+ */
+#define ADAPT_LOOK     (1 * BASE_S) /* browsers report about once a second */
+#define ADAPT_PATIENCE (1 * BASE_S)
+#define ADAPT_GLANCE   (100 * BASE_MS) /* between looks at a try: an estimate that falls is told at once */
+#define ADAPT_PADDING  (4 * BASE_S)    /* of one try; it grows for the first ADAPT_RAMP: reports come late */
+#define ADAPT_RAMP     (3 * BASE_S)
+#define ADAPT_VERDICT  (6 * BASE_S)    /* from the try's beginning: what the last report of it may take */
+#define ADAPT_WAIT     (10 * BASE_S)   /* on the lesser stream before the first try; doubled by failures */
+#define ADAPT_WAIT_MAX (160 * BASE_S)  /* up to this */
+#define ADAPT_STABLE   (60 * BASE_S)   /* on the better stream: what came before is forgotten */
+#define ADAPT_QUEUE    (150 * BASE_MS) /* that packets wait on the way, beyond the least round trip */
+enum adapt_limits {
+    ADAPT_LOSS = 10,  /* percent of packets that no repair makes up for */
+    ADAPT_SOME = 2,   /* percent that say something together with an estimate below the stream's rate */
+    ADAPT_FEW = 3,    /* packets whose loss says nothing */
+    ADAPT_ENOUGH = 90 /* percent of the stream's rate that the estimate has to have: it swings */
+};
+enum adapt_advice { ADAPT_STAY, ADAPT_LOWER, ADAPT_HIGHER, ADAPT_TRY, ADAPT_END };
+
+/* What is known of the link and the streams. */
+struct adapt_view {
+    bool lesser, better;         /* there is such a stream */
+    unsigned kbps;               /* of the stream that is sent, in the mean */
+    unsigned remb_kbps;          /* the browser's estimate of the link; 0: unknown */
+    uint32_t reports, seq, lost; /* receiver reports so far; the newest one's highest number, and packets lost in all */
+    int64_t rtt;
+};
+
+struct adapt {
+    int64_t looked, strained; /* strained: since when; 0: it is not */
+    int64_t wait, due;        /* for the next try */
+    int64_t tried, raised;    /* when the try that runs began, 0: none; when the better stream was taken last */
+    int64_t rtt;              /* the least */
+    struct adapt_view before; /* when it was looked at last, or when the try began */
+};
+
+/* Packets lost since then, in percent. */
+static int64_t adapt_loss(const struct adapt *a, const struct adapt_view *v) {
+    int32_t sent = (int32_t)(v->seq - a->before.seq), lost = (int32_t)(v->lost - a->before.lost);
+    return sent > 0 && lost > ADAPT_FEW ? (int64_t)lost * 100 / sent : 0;
+}
+
+static bool adapt_queued(const struct adapt *a, const struct adapt_view *v) { return v->rtt - a->rtt > ADAPT_QUEUE; }
+
+/* An estimate alone says little: on the best link, too, it is no more than half above what was sent. */
+static bool adapt_strained(const struct adapt *a, const struct adapt_view *v) {
+    int64_t loss = adapt_loss(a, v);
+    bool little = v->remb_kbps && (uint64_t)v->remb_kbps * 100 < (uint64_t)v->kbps * ADAPT_ENOUGH;
+    return loss >= ADAPT_LOSS || (little && (loss >= ADAPT_SOME || adapt_queued(a, v)));
+}
+
+static void adapt_fail(struct adapt *a, int64_t now) {
+    a->wait = base_min(ADAPT_WAIT_MAX, base_max(ADAPT_WAIT, a->wait * 2));
+    a->due = now + a->wait;
+}
+
+/* A change that was advised has taken place, or (done false) its stream gave no picture to begin at. */
+static void adapt_changed(struct adapt *a, const struct adapt_view *v, bool higher, bool done, int64_t now) {
+    bool soon = a->raised && now - a->raised < ADAPT_STABLE;
+    if (!done || (!higher && soon)) adapt_fail(a, now);
+    else if (higher) a->raised = now;
+    else a->wait = ADAPT_WAIT, a->due = now + a->wait;
+    a->strained = 0;
+    a->looked = now;
+    a->before = *v;
+}
+
+/* Does the link carry the padding? */
+static enum adapt_advice adapt_judge(struct adapt *a, const struct adapt_view *v, int64_t now) {
+    bool fell = v->remb_kbps < a->before.remb_kbps - a->before.remb_kbps / 8;
+    bool bad = fell || adapt_queued(a, v) || adapt_loss(a, v) >= ADAPT_LOSS / 2;
+    if (!bad && now - a->tried < ADAPT_VERDICT) return ADAPT_STAY;
+    a->tried = 0;
+    if (!bad && v->reports - a->before.reports >= 2) return ADAPT_HIGHER;
+    adapt_fail(a, now);
+    a->before = *v;
+    return ADAPT_END;
+}
+
+static enum adapt_advice adapt_look(struct adapt *a, const struct adapt_view *v, int64_t now) {
+    if (now - a->looked < (a->tried ? ADAPT_GLANCE : ADAPT_LOOK)) return ADAPT_STAY;
+    a->looked = now;
+    if (v->rtt && (!a->rtt || v->rtt < a->rtt)) a->rtt = v->rtt;
+    if (a->tried) return adapt_judge(a, v, now);
+    if (v->reports == a->before.reports) return ADAPT_STAY;
+    bool strained = adapt_strained(a, v);
+    a->strained = !strained ? 0 : a->strained ? a->strained : now;
+    a->before = *v;
+    if (strained) return v->lesser && now - a->strained >= ADAPT_PATIENCE ? ADAPT_LOWER : ADAPT_STAY;
+    bool queued = adapt_queued(a, v);
+    a->rtt += base_min(v->rtt - a->rtt, ADAPT_QUEUE) / 64; /* networks change */
+    if (!v->better || queued || now < a->due) return ADAPT_STAY;
+    a->tried = now;
+    return ADAPT_TRY;
+}
+
+/* ==== 23 sender =============================================================
  * One viewer's RTP stream: where it stands in the history, when what may leave, what can be repaired.
  *
  *   WAITING --an IDR is kept--> CATCHING_UP --at the newest picture--> LIVE
@@ -5450,7 +5558,7 @@ static bool camera_tick(struct camera *c, bool viewers, int64_t now, int64_t *ne
  * SENDER_FRAME_GAP, and a newer IDR ends the replay. One pacer bounds bursts in all states; loss slows it down.
  * Sequence numbers are contiguous. Which packet of the history went out under which number is kept in runs, one for
  * each access unit: a NACK is answered through them, and what has left them or the history is not.
- * pure; uses base, bytes, seal, rtp, rtcp, media
+ * pure; uses base, bytes, seal, rtp, rtcp, media, adapt
  */
 enum sender_limits {
     SENDER_BURST = 16 * 1024,  /* bytes at once, and where the rate begins: short queues on the way take that */
@@ -5466,7 +5574,8 @@ enum sender_limits {
     SENDER_REPEATS = 16,            /* of one packet */
     SENDER_REPLAY = 60,             /* frames; for a longer replay we also ask the source for an IDR */
     SENDER_DELAY_MAX = 400,         /* ms of playout delay that the browser may take; 0/0 would forbid it to smooth */
-    SENDER_ANNOUNCE = 50            /* packets that carry a changed delay */
+    SENDER_ANNOUNCE = 50,           /* packets that carry a changed delay */
+    SENDER_PADS = 64                /* packets that are sent again as padding */
 };
 #define SENDER_REFILL     (BASE_MS * 5 / 2) /* the pacer's rate is bytes per this: SENDER_BURST makes 52 Mbit/s */
 #define SENDER_FRAME_GAP  (8 * BASE_MS)     /* between replayed frames: decoders queue few */
@@ -5481,6 +5590,7 @@ enum sender_limits {
 #define SENDER_SPEED_UP   (250 * BASE_MS) /* between two steps up */
 #define SENDER_MEMORY     (30 * BASE_S)   /* of a rate that was too fast */
 #define SENDER_CALM       (10 * BASE_S)   /* without loss, before the delay shrinks */
+#define SENDER_IDR        (3 * BASE_S) /* that another stream's next IDR is waited for, before its last one has to do */
 
 enum sender_state { SENDER_WAITING, SENDER_CATCHING_UP, SENDER_LIVE };
 
@@ -5505,6 +5615,10 @@ struct sender {
     uint16_t rtx_seq;
     int64_t ticks; /* the newest timestamp before clock_offset: strictly increasing */
 
+    struct media *next;                 /* the stream to go on with when it has an IDR; NULL: none */
+    uint64_t next_from;                 /* where its next IDR will be at least */
+    int64_t next_since;                 /* when that was asked for */
+    uint32_t floor;                     /* packets before it were another stream's: they are not repeated */
     uint64_t cursor;                    /* the next packet of the history to send */
     uint64_t still;                     /* a GOP too long to replay, of which the IDR was shown; MEDIA_NONE: none */
     int64_t next_frame;                 /* when the next replayed frame may leave */
@@ -5546,7 +5660,14 @@ struct sender {
     uint32_t lost, jitter;    /* from the receiver reports: packets, 90 kHz units */
     int64_t rtt;
     uint64_t remb;
+    uint32_t reports, highest;
     uint32_t keyframe_requests, nacked, repaired;
+
+    struct {
+        int64_t begun, paid, bytes; /* bytes: to be sent now */
+        unsigned kbps;
+        uint32_t sent;
+    } pad;
 };
 
 /* s is zeroed; ssrcs and offsets are random (RFC 3550 5.1). */
@@ -5556,7 +5677,8 @@ static void sender_start(struct sender *s, struct media *media, const uint32_t r
     s->rtx_ssrc = random[1] == random[0] ? ~random[1] : random[1];
     s->clock_offset = random[2];
     s->seq = 0x10000 + (random[3] & 0x7fff); /* below 2^15: losing the first packets is no wrap (RFC 3711 3.3.1) */
-    s->slow_seq = s->asked_seq = s->seq;
+    s->slow_seq = s->asked_seq = s->floor = s->seq;
+    s->highest = (uint16_t)s->seq;
     s->rtx_seq = random[4] & 0x7fff;
     s->sound.ssrc = random[5];
     while (s->sound.ssrc == s->ssrc || s->sound.ssrc == s->rtx_ssrc) s->sound.ssrc++;
@@ -5713,12 +5835,39 @@ static bool sender_begin(struct sender *s, int64_t now) {
     return true;
 }
 
+/* Another stream of the camera takes over at its next IDR. */
+static void sender_move(struct sender *s, struct media *to, int64_t now) {
+    s->next = to;
+    s->next_from = to->next;
+    s->next_since = now;
+    media_ask_key(to, now);
+}
+
+static bool sender_may_move(const struct sender *s, int64_t now) {
+    const struct media *m = s->next;
+    return m && media_joinable(m) && (m->gop >= s->next_from || now - s->next_since >= SENDER_IDR);
+}
+
+/* The same SSRC goes on with the other stream. What was lost of the one before is not worth repeating any more. */
+static void sender_change(struct sender *s) {
+    s->media = s->next;
+    s->next = NULL;
+    s->floor = s->seq;
+    s->wanted_at = s->wanted_n;
+    s->cursor = s->media->gop;
+    s->still = MEDIA_NONE;
+    s->state = SENDER_CATCHING_UP;
+    s->sound.cursor = s->media->sounds;
+}
+
 /* Puts the cursor where sending can begin or go on. false: nowhere yet. */
 static bool sender_seek(struct sender *s, int64_t now) {
     const struct media *m = s->media;
-    if (s->state == SENDER_WAITING || s->cursor < m->oldest) return sender_begin(s, now);
-    bool between = s->cursor >= m->head || media_at(m, s->cursor)->flags & MEDIA_FIRST;
-    if (!between) return true;
+    bool lost = s->state == SENDER_WAITING || s->cursor < m->oldest, all = s->cursor >= m->head;
+    bool between = all ? !m->open || s->cursor <= m->unit : media_at(m, s->cursor)->flags & MEDIA_FIRST;
+    if ((lost || between) && sender_may_move(s, now)) return sender_change(s), true;
+    if (lost) return sender_begin(s, now);
+    if (!between && !all) return true;
     /* a newer IDR makes what stands before it superfluous */
     if (media_joinable(m) && m->gop > s->cursor) s->cursor = m->gop;
     if (s->still == MEDIA_NONE || s->cursor <= s->still || s->cursor >= m->head) return true;
@@ -5752,24 +5901,36 @@ static bool sender_repaired_lately(struct sender *s, uint16_t seq, int64_t now) 
     return false;
 }
 
-/* Repeats one packet, by RTX (RFC 4588) or as it was; what left the history or the runs stays lost. */
-static void sender_repair(struct sender *s, uint16_t seq, int64_t now) {
-    uint32_t whole = s->seq - (uint16_t)(s->seq - seq);
+/* The packet that went out under a number, and its run. NULL: it left the history or the runs. */
+static const struct media_packet *sender_find(const struct sender *s, uint32_t whole, const struct sender_run **run) {
     unsigned back = 1, kept = s->run_count < SENDER_RUNS ? s->run_count : SENDER_RUNS;
-    s->nacked++;
     while (back <= kept && (int32_t)(whole - s->run[(s->run_count - back) % SENDER_RUNS].first) < 0) back++;
     /* libsrtp2 would take a number from beyond its window for one that is to come, and count a roll-over */
-    if (back > kept || whole == s->seq || s->seq - whole >= SEAL_WINDOW) return;
-    const struct sender_run *run = &s->run[(s->run_count - back) % SENDER_RUNS];
-    uint64_t index = run->index + (whole - run->first);
-    if (index < s->media->oldest || index >= s->media->head) return;
-    bool fresh = !s->resent[seq % SENDER_RESENT].times || s->resent[seq % SENDER_RESENT].seq != seq;
-    if (sender_repaired_lately(s, seq, now)) return;
-    const struct media_packet *p = media_at(s->media, index);
-    struct rtp_packet h = sender_header(s, p, whole, run->timestamp, now);
-    uint8_t osn[RTP_OSN] = {(uint8_t)(seq >> 8), (uint8_t)seq};
+    if (back > kept || whole == s->seq || s->seq - whole >= SEAL_WINDOW || (int32_t)(whole - s->floor) < 0) return NULL;
+    *run = &s->run[(s->run_count - back) % SENDER_RUNS];
+    uint64_t index = (*run)->index + (whole - (*run)->first);
+    return index < s->media->oldest || index >= s->media->head ? NULL : media_at(s->media, index);
+}
+
+/* Sends a packet again, by RTX (RFC 4588) or as it was. */
+static void sender_repeat(struct sender *s, const struct media_packet *p, uint32_t whole, uint32_t timestamp,
+                          int64_t now) {
+    struct rtp_packet h = sender_header(s, p, whole, timestamp, now);
+    uint8_t osn[RTP_OSN] = {(uint8_t)(whole >> 8), (uint8_t)whole};
     if (s->rtx_pt) h.pt = s->rtx_pt, h.ssrc = s->rtx_ssrc, h.seq = s->rtx_seq++;
     sender_emit(s, p, &h, base_span(osn, s->rtx_pt ? sizeof osn : 0));
+}
+
+/* A packet that was asked for; what left the history or the runs stays lost. */
+static void sender_repair(struct sender *s, uint16_t seq, int64_t now) {
+    uint32_t whole = s->seq - (uint16_t)(s->seq - seq);
+    const struct sender_run *run;
+    const struct media_packet *p = sender_find(s, whole, &run);
+    s->nacked++;
+    if (!p) return;
+    bool fresh = !s->resent[seq % SENDER_RESENT].times || s->resent[seq % SENDER_RESENT].seq != seq;
+    if (sender_repaired_lately(s, seq, now)) return;
+    sender_repeat(s, p, whole, run->timestamp, now);
     s->repaired++;
     if ((int32_t)(whole - s->asked_seq) > 0) { /* asked for again it says nothing new */
         s->asked_for++;
@@ -5790,6 +5951,31 @@ static bool sender_mend(struct sender *s, int64_t now) {
     return s->wanted_at == s->wanted_n;
 }
 
+/* Padding begins: so many kbit/s for ADAPT_PADDING. 0: it ends. */
+static void sender_probe(struct sender *s, unsigned kbps, int64_t now) {
+    s->pad.begun = s->pad.paid = now;
+    s->pad.bytes = 0;
+    s->pad.kbps = kbps;
+}
+
+/* The newest packets go once more, round and round. Returns when to call again. */
+static int64_t sender_pad(struct sender *s, int64_t now) {
+    int64_t age = now - s->pad.begun, budget = s->budget;
+    const struct sender_run *run;
+    const struct media_packet *p;
+    if (age >= ADAPT_PADDING || !s->pad.kbps) return BASE_NEVER;
+    s->pad.bytes += (now - s->pad.paid) * s->pad.kbps / 8000 * base_min(age, ADAPT_RAMP) / ADAPT_RAMP;
+    s->pad.paid = now;
+    while (s->pad.bytes > 0) {
+        uint32_t whole = s->seq - 1 - s->pad.sent++ % SENDER_PADS;
+        p = sender_find(s, whole, &run);
+        s->pad.bytes -= p ? p->n : RTP_PAYLOAD;
+        if (p) sender_repeat(s, p, whole, run->timestamp, now);
+    }
+    s->budget = budget; /* it has a pace of its own */
+    return now + 2 * SENDER_REFILL;
+}
+
 /* Sends what may leave now. Returns when to come again; BASE_NEVER: when the stream has more. */
 static int64_t sender_pump(struct sender *s, int64_t now) {
     sender_earn(s, now);
@@ -5803,7 +5989,7 @@ static int64_t sender_pump(struct sender *s, int64_t now) {
         sender_send(s, p, now);
         s->cursor++;
     }
-    return BASE_NEVER;
+    return sender_pad(s, now);
 }
 
 /* Sound begins when the picture is live, with what is new then; it is small and neither paced nor repeated. */
@@ -5839,6 +6025,11 @@ static int64_t sender_tick(struct sender *s, int64_t now, int64_t wall) {
     if (s->state != SENDER_LIVE) return pump;
     if (now >= s->next_report) sender_report(s, now, wall);
     return base_min(pump, s->next_report);
+}
+
+/* Is there something that was not there when sender_tick ran? */
+static bool sender_has_news(const struct sender *s, int64_t now) {
+    return s->cursor < s->media->head || s->sound.cursor < s->media->sounds || sender_may_move(s, now);
 }
 
 /* More than fit are forgotten: the browser asks again. */
@@ -5908,6 +6099,8 @@ static void sender_judge_loss(struct sender *s, uint32_t lost, int64_t now) {
 static void sender_take_report(struct sender *s, const struct rtcp_report *r, int64_t now, int64_t wall) {
     if (r->ssrc != s->ssrc) return;
     sender_judge_loss(s, (uint32_t)r->lost_total, now);
+    s->reports++;
+    s->highest = r->highest;
     s->lost = r->lost_total > 0 ? (uint32_t)r->lost_total : 0;
     s->jitter = r->jitter;
     /* RFC 3550 6.4.1: round trip = arrival - last SR - delay since it, in 1/65536 s */
@@ -5939,14 +6132,14 @@ static void sender_feedback(struct sender *s, const struct rtcp_packet *p, int64
     if (rtcp_wants_keyframe(p, s->ssrc)) sender_refresh(s, now);
 }
 
-/* ==== 23 viewer =============================================================
+/* ==== 24 viewer =============================================================
  * One browser that watches one stream, and the lobby in which all are found. All datagrams of all viewers come through
  * one socket; the ufrag of a check and then the path tell the viewers apart (RFC 7983 tells the protocols apart).
  *
  *   CHECKING --first check--> SHAKING --keys--> WATCHING
  *   any --close_notify, consent lost, time-out, DELETE--> CLOSED
  *
- * pure; uses base, bytes, text, crypt, stun, ice, dtls, seal, sdp, rtcp, media, sender
+ * pure; uses base, bytes, text, crypt, stun, ice, dtls, seal, sdp, rtcp, media, adapt, sender
  */
 enum viewer_limits {
     VIEWER_ID = 22,      /* 128 random bits in base64url: nobody guesses a session's URL */
@@ -5955,6 +6148,7 @@ enum viewer_limits {
 };
 #define VIEWER_PATIENCE  (5 * BASE_S)  /* with one that sends no check, when all places are taken */
 #define VIEWER_HANDSHAKE (50 * BASE_S) /* from the answer to the keys; the first check alone may take 30 */
+#define VIEWER_MOVE      (20 * BASE_S) /* for another stream to give an IDR: its camera may have to be called first */
 
 enum viewer_state { VIEWER_FREE, VIEWER_CHECKING, VIEWER_SHAKING, VIEWER_WATCHING, VIEWER_CLOSED };
 
@@ -5962,10 +6156,16 @@ struct viewer {
     enum viewer_state state;
     const char *why; /* a sentence when CLOSED */
     struct lobby *lobby;
-    struct media *media;
+    struct media *media; /* the stream that was asked for; what is sent is sender.media */
+    bool pinned;         /* that one and no other */
+    struct adapt adapt;
+    enum adapt_advice move; /* to another stream, under way; ADAPT_STAY: none */
+    bool moved;             /* not told yet */
+    int moves, probes;
     char id[VIEWER_ID + 1], etag[VIEWER_ID + 1];
     int slot;
     int64_t joined, closed, due; /* due: when viewer_tick has to run again */
+    int64_t shaken;              /* when our first handshake message left; 0: it was answered */
     struct ice ice;
     struct dtls dtls;
     struct sender sender;
@@ -6096,6 +6296,7 @@ struct viewer_join {
     struct span offer;
     const struct wcam_addr *candidate;
     int candidates;
+    bool pinned; /* this stream and no other of the camera */
 };
 
 static int viewer_open(struct viewer *v, struct lobby *l, const struct sdp_section *s, struct media *media,
@@ -6174,6 +6375,7 @@ static int viewer_answer(struct lobby *l, const struct viewer_join *j, int64_t n
                                   : "No memory for another viewer.";
         return rc;
     }
+    v->pinned = j->pinned || j->media->better;
     l->count++;
     l->joined++;
     *out = v;
@@ -6246,6 +6448,7 @@ static enum drop viewer_stun(struct lobby *l, const struct path *path, struct sp
     if (d || !ice_connected(&v->ice)) return d;
     if (v->state == VIEWER_CHECKING) {
         viewer_set(v, VIEWER_SHAKING);
+        v->shaken = v->dtls.server ? 0 : now;
         dtls_start(&v->dtls, path, now);
         viewer_keys(v, now);
     }
@@ -6267,6 +6470,8 @@ static enum drop viewer_datagram(struct lobby *l, const struct path *path, uint8
     v->due = 0;
     if (dtls) {
         enum drop d = dtls_input(&v->dtls, base_span(p, n), now);
+        if (v->shaken) v->sender.rtt = now - v->shaken; /* until reports tell */
+        v->shaken = 0;
         viewer_keys(v, now);
         return d;
     }
@@ -6280,6 +6485,46 @@ static void viewer_input(struct lobby *l, const struct path *path, uint8_t *p, s
     if (d) l->drops[d]++;
 }
 
+/* Follows adapt's advice. Returns when to call again. */
+static int64_t viewer_adapt(struct viewer *v, int64_t now) {
+    struct sender *s = &v->sender;
+    const struct media *m = s->media;
+    struct adapt_view view = {.lesser = m->lesser != NULL,
+                              .better = m != v->media,
+                              .kbps = m->mean_kbps,
+                              .remb_kbps = (unsigned)(s->remb / 1000),
+                              .reports = s->reports,
+                              .seq = s->highest,
+                              .lost = s->lost,
+                              .rtt = s->rtt};
+    if (v->pinned || (!view.lesser && !view.better)) return BASE_NEVER;
+    if (v->move && s->next && now - s->next_since < VIEWER_MOVE) return s->next_since + VIEWER_MOVE;
+    if (v->move) {
+        v->moved = !s->next;
+        v->moves += v->moved;
+        adapt_changed(&v->adapt, &view, v->move == ADAPT_HIGHER, v->moved, now);
+        v->move = ADAPT_STAY;
+        s->next = NULL;
+    }
+    switch (adapt_look(&v->adapt, &view, now)) {
+    case ADAPT_STAY: break;
+    case ADAPT_TRY:
+        v->probes++;
+        if (m->better->mean_kbps > m->mean_kbps) sender_probe(s, m->better->mean_kbps - m->mean_kbps, now);
+        break;
+    case ADAPT_END: sender_probe(s, 0, now); break;
+    case ADAPT_LOWER:
+        v->move = ADAPT_LOWER;
+        sender_move(s, m->lesser, now);
+        break;
+    case ADAPT_HIGHER:
+        v->move = ADAPT_HIGHER;
+        sender_move(s, m->better, now);
+        break;
+    }
+    return v->adapt.looked + (v->adapt.tried ? ADAPT_GLANCE : ADAPT_LOOK);
+}
+
 static int64_t viewer_work(struct viewer *v, int64_t now) {
     viewer_expire(v, now);
     if (v->state == VIEWER_SHAKING && now - v->joined >= VIEWER_HANDSHAKE)
@@ -6288,15 +6533,24 @@ static int64_t viewer_work(struct viewer *v, int64_t now) {
     int64_t handshake = dtls_tick(&v->dtls, now);
     if (v->state == VIEWER_SHAKING) viewer_keys(v, now);
     if (!viewer_active(v)) return BASE_NEVER;
-    int64_t media = v->state == VIEWER_WATCHING ? sender_tick(&v->sender, now, v->lobby->wall) : BASE_NEVER;
+    int64_t media = BASE_NEVER;
+    if (v->state == VIEWER_WATCHING)
+        media = base_min(viewer_adapt(v, now), sender_tick(&v->sender, now, v->lobby->wall));
     return base_min(base_min(handshake, v->ice.heard + ICE_CONSENT), media);
 }
 
 /* How many watch a stream. */
 static int viewer_count(const struct lobby *l, const struct media *m) {
     int n = 0;
-    for (int i = 0; i < l->max; i++) n += viewer_active(l->slot[i]) && l->slot[i]->media == m;
+    for (int i = 0; i < l->max; i++) n += viewer_active(l->slot[i]) && l->slot[i]->sender.media == m;
     return n;
+}
+
+/* Does somebody watch a stream, or wait to be moved to it? */
+static bool viewer_needs(const struct lobby *l, const struct media *m) {
+    for (int i = 0; i < l->max; i++)
+        if (viewer_active(l->slot[i]) && (l->slot[i]->sender.media == m || l->slot[i]->sender.next == m)) return true;
+    return false;
 }
 
 /* Of all viewers since the start. */
@@ -6310,12 +6564,12 @@ static struct viewer_totals viewer_total(const struct lobby *l) {
 /* Does what is due, or what new packets of the stream make possible. Returns when to call again. */
 static int64_t viewer_tick(struct viewer *v, int64_t now) {
     if (!viewer_active(v)) return BASE_NEVER;
-    bool fresh = v->sender.cursor < v->media->head || v->sender.sound.cursor < v->media->sounds;
-    if (now >= v->due || (v->state == VIEWER_WATCHING && fresh)) v->due = viewer_work(v, now);
+    if (now >= v->due || (v->state == VIEWER_WATCHING && sender_has_news(&v->sender, now)))
+        v->due = viewer_work(v, now);
     return v->due;
 }
 
-/* ==== 24 whep ===============================================================
+/* ==== 25 whep ===============================================================
  * WHEP (draft-ietf-wish-whep-03): an offer is posted, the answer comes back; the session is deleted, or patched with
  * candidates, which a lite agent need not look at. No ICE restart: the page makes a new session, which costs one round
  * trip more.
@@ -6332,6 +6586,7 @@ struct whep {
     const struct wcam_addr *candidate;
     int candidates;
     int64_t now;
+    bool pinned; /* ?stream= named the stream */
 };
 
 static bool whep_is_type(const struct http_req *q, const char *type) {
@@ -6354,7 +6609,7 @@ static int whep_join(struct lobby *l, const struct viewer_join *join, int64_t no
 static void whep_post(const struct whep *w, struct http_resp *r) {
     struct viewer *v = NULL;
     const char *why = "";
-    struct viewer_join join = {w->media, w->body, w->candidate, w->candidates};
+    struct viewer_join join = {w->media, w->body, w->candidate, w->candidates, w->pinned};
     if (!whep_is_type(w->req, "application/sdp")) {
         http_problem(r, 415, "Post an SDP offer as application/sdp.");
         return;
@@ -6431,7 +6686,7 @@ static void whep_serve(const struct whep *w, struct http_resp *r) {
     else whep_endpoint(w, r);
 }
 
-/* ==== 25 guard ==============================================================
+/* ==== 26 guard ==============================================================
  * Who may come in: the Host check (DNS rebinding), CORS, Origin, token and password, and how often.
  * pure; uses base, bytes, text, crypt, http, ws
  */
@@ -6592,7 +6847,7 @@ static bool guard_tries(const struct guard *g, const struct http_req *q) {
     return (g->token[0] || g->user[0]) && (http_header(q, "authorization").p || http_query(q->query, "token").p);
 }
 
-/* ==== 26 signal =============================================================
+/* ==== 27 signal =============================================================
  * Signaling over a WebSocket: JSON messages in and out. What the browser sends are its own objects as JSON.stringify
  * writes them, and what it gets fits setRemoteDescription.
  *
@@ -6609,6 +6864,7 @@ static bool guard_tries(const struct guard *g, const struct http_req *q) {
  */
 struct signal {
     struct media *media;
+    bool pinned;                /* ?stream= named it */
     char viewer[VIEWER_ID + 1]; /* "": no session */
     const char *ended;          /* why it is over, as long as that is to be told; NULL */
     uint32_t told;              /* checksum of the last "stream" */
@@ -6623,9 +6879,10 @@ struct signal_peer {
     int candidates;
 };
 
-static void signal_start(struct signal *s, struct media *media) {
+static void signal_start(struct signal *s, struct media *media, bool pinned) {
     memset(s, 0, sizeof *s);
     s->media = media;
+    s->pinned = pinned;
 }
 
 static void signal_error(struct wr *out, int status, const char *detail) {
@@ -6652,7 +6909,7 @@ static void signal_offer(struct signal *s, const struct signal_peer *peer, struc
                          struct wr *answer, struct wr *out) {
     struct viewer *v = NULL;
     const char *why = "";
-    struct viewer_join join = {s->media, sdp, peer->candidate, peer->candidates};
+    struct viewer_join join = {s->media, sdp, peer->candidate, peer->candidates, s->pinned};
     if (guard_exhausted(peer->guard, &peer->from, now)) {
         signal_error(out, 429, "Too many requests from this address: wait a second.");
         return;
@@ -6718,7 +6975,7 @@ static bool signal_news(struct signal *s, struct lobby *l, struct wr *out) {
     return true;
 }
 
-/* ==== 27 page ===============================================================
+/* ==== 28 page ===============================================================
  * The viewer page: one file, no framework, nothing fetched but this server's own API. One string per line of it; no
  * double quote and no backslash occur, so test/page.py can take it out for editing and fold it back.
  * pure; uses base, bytes, text, crypt
@@ -7660,10 +7917,11 @@ static void page_policy(struct wr *headers, struct span html) {
     text_put(headers, "\r\n");
 }
 
-/* ==== 28 site ===============================================================
+/* ==== 29 site ===============================================================
  * All that one instance serves, and its state for programs: JSON, and the text format of Prometheus.
  * pure; uses base, bytes, text, crypt, dtls, rtsp, media, sender, viewer, guard, page
  */
+#define SITE_MAIN "main" /* in URLs, so that it can be asked for: no other one then */
 enum site_limits {
     SITE_ALLOWED = 16,
     SITE_RESERVE = 4096 /* for one viewer and the drop counters */
@@ -7694,10 +7952,28 @@ static void site_start(struct site *s, void *scratch, size_t cap) {
     s->policy[policy.n] = 0;
 }
 
+/* A stream of a camera; sub "" or SITE_MAIN: the one that has no name of its own. */
 static struct media *site_stream(const struct site *s, struct span name, struct span sub) {
-    for (int i = 0; i < s->streams; i++)
-        if (text_is(name, s->stream[i]->name) && text_is(sub, s->stream[i]->sub)) return s->stream[i];
-    return NULL;
+    struct media *best = NULL;
+    for (int i = 0; i < s->streams; i++) {
+        if (!text_is(name, s->stream[i]->name)) continue;
+        if (text_is(sub, s->stream[i]->sub)) return s->stream[i];
+        if (text_is(sub, SITE_MAIN) && !s->stream[i]->sub[0]) best = s->stream[i];
+    }
+    return best;
+}
+
+/* Puts a new stream behind those of the same camera, from the best to the least; the one without a name is the best. */
+static void site_add(struct site *s, struct media *m) {
+    struct media *first = NULL, *last = NULL;
+    for (int i = 0; i < s->streams; i++) {
+        if (strcmp(s->stream[i]->name, m->name) != 0) continue;
+        if (!s->stream[i]->better) first = s->stream[i];
+        if (!s->stream[i]->lesser) last = s->stream[i];
+    }
+    if (m->sub[0] && last) last->lesser = m, m->better = last;
+    else if (first) first->better = m, m->lesser = first;
+    s->stream[s->streams++] = m;
 }
 
 /* Our addresses for a browser at from that reached us at local: the configured ones, that one, the interfaces' own.
@@ -7736,8 +8012,10 @@ static void site_json_stream(struct wr *w, const struct site *s, const struct me
 static void site_json_viewer(struct wr *w, const struct viewer *v, int64_t now) {
     const struct sender *s = &v->sender;
     text_putf(w, "{\"camera\":\"%s\",\"stream\":\"%s\",\"state\":\"%s\",\"seconds\":%lld,\"packets\":%u,\"octets\":%u",
-              v->media->name, v->media->sub, viewer_ranks[viewer_rank(v)], (long long)((now - v->joined) / BASE_S),
+              v->media->name, s->media->sub, viewer_ranks[viewer_rank(v)], (long long)((now - v->joined) / BASE_S),
               (unsigned)s->packets, (unsigned)s->octets);
+    text_putf(w, ",\"asked\":\"%s\",\"pinned\":%s,\"moves\":%d,\"probes\":%d", v->media->sub,
+              v->pinned ? "true" : "false", v->moves, v->probes);
     text_putf(w, ",\"lost\":%u,\"jitter_ms\":", (unsigned)s->lost);
     text_put_thousandths(w, (int64_t)s->jitter * 1000 / 90);
     text_put(w, ",\"rtt_ms\":");
@@ -7825,7 +8103,7 @@ static void site_metrics_viewers(const struct site *s, struct wr *w) {
             uint64_t n = 0;
             for (int j = 0; j < s->lobby.max; j++) {
                 const struct viewer *v = s->lobby.slot[j];
-                n += viewer_active(v) && v->media == s->stream[i] && viewer_rank(v) == k;
+                n += viewer_active(v) && v->sender.media == s->stream[i] && viewer_rank(v) == k;
             }
             site_sample(w, "viewers", s->stream[i], "state", viewer_ranks[k]);
             site_number(w, n);
@@ -7873,7 +8151,7 @@ static void site_metrics(const struct site *s, struct wr *w, int64_t now) {
     site_metrics_viewers(s, w);
 }
 
-/* ==== 29 route ==============================================================
+/* ==== 30 route ==============================================================
  * From one HTTP request to its response: the table of URLs, and the checks in front of it.
  * pure; uses base, bytes, text, http, ws, rtsp, media, viewer, whep, guard, signal, page, site
  */
@@ -7933,7 +8211,7 @@ static void route_humanize(const struct route *t, struct http_resp *r) {
 static void route_camera(const struct route *t, struct span name, struct span rest, struct http_resp *r) {
     struct site *s = t->site;
     struct span sub = http_query(t->req->query, "stream"), what = text_cut(&rest, '/');
-    struct media *m = site_stream(s, name, sub.p ? sub : base_span("", 0));
+    struct media *m = site_stream(s, name, sub);
     bool get = text_is(t->req->method, "GET") || text_is(t->req->method, "HEAD");
     if (rest.n && text_is(what, "whep")) { /* a session's URL stands without ?stream= */
         struct viewer *v = viewer_by_id(&s->lobby, rest);
@@ -7944,12 +8222,12 @@ static void route_camera(const struct route *t, struct span name, struct span re
         http_problem(r, 404, "There is no camera of this name here: the page / lists those that there are.");
     } else if (text_is(what, "whep")) {
         struct wcam_addr candidate[BASE_CANDIDATES];
-        struct whep w = {
-            t->req, t->body, &s->lobby, m, rest, candidate, site_candidates(s, &t->from, &t->local, candidate), t->now};
+        struct whep w = {t->req, t->body, &s->lobby, m, rest, candidate, 0, t->now, sub.n > 0};
+        w.candidates = site_candidates(s, &t->from, &t->local, candidate);
         whep_serve(&w, r);
     } else if (text_is(what, "ws") && !rest.n) {
         ws_open(t->req, r);
-        if (r->status == 101) signal_start(t->signal, m);
+        if (r->status == 101) signal_start(t->signal, m, sub.n > 0);
     } else if (what.n) http_problem(r, 404, "There is nothing at this address.");
     else if (!get) {
         text_put(&r->extra, "Allow: GET, HEAD, OPTIONS\r\n");
@@ -8059,7 +8337,7 @@ static void route_serve(const struct route *t, struct http_resp *r) {
     route_humanize(t, r);
 }
 
-/* ==== 30 net ================================================================
+/* ==== 31 net ================================================================
  * Sockets and the clock. One port number: TCP for HTTP, UDP for media; a socket per address family. Datagrams that
  * leave in a row, to one place and of one size, go to the kernel in one call (UDP_SEGMENT), which is where most of the
  * CPU time of a sender goes.
@@ -8397,7 +8675,7 @@ static void net_send(void *to, const struct path *path, const uint8_t *p, size_t
     n->batch_done = size < n->batch_size;
 }
 
-/* ==== 31 dial ===============================================================
+/* ==== 32 dial ===============================================================
  * A connection to a camera, TCP or TLS: its name is looked up beside the event loop, its addresses are tried in turn.
  * world; uses text, crypt, net
  */
@@ -8660,7 +8938,7 @@ static bool dial_pending(const struct dial *d) {
     return d->state == DIAL_OPEN && d->tls && mbedtls_ssl_check_pending(&d->tls->ssl);
 }
 
-/* ==== 32 source =============================================================
+/* ==== 33 source =============================================================
  * Where pictures come from: IP cameras, a file that is looped, standard input, the test pattern, the embedding program.
  * world; uses base, bytes, text, crypt, h264, pattern, depay, rtsp, dialog, media, intake, camera, net, dial
  */
@@ -9217,7 +9495,7 @@ static struct source *source_open(const char *text, const struct source_terms *t
     return NULL;
 }
 
-/* ==== 33 server =============================================================
+/* ==== 34 server =============================================================
  * The event loop, and TCP connections that carry HTTP. A connection is bounded in memory and time at every step; how
  * many there are is bounded too, the longest idle one gives way to a new one.
  * world; uses base, bytes, text, crypt, http, ws, media, viewer, signal, site, route, net, source
@@ -9379,11 +9657,21 @@ static int64_t server_tell(struct server *s, int64_t now) {
         const char *reason = media_reason(m);
         if (s->told_count > i && !strncmp(reason, s->told_reason[i], sizeof s->told_reason[i] - 1)) continue;
         text_copy(s->told_reason[i], sizeof s->told_reason[i], text_of(reason));
-        if (*reason) server_log(s, WCAM_LOG_INFO, "%s: %s", m->name, reason);
+        const char *slash = m->sub[0] ? "/" : "";
+        if (*reason) server_log(s, WCAM_LOG_INFO, "%s%s%s: %s", m->name, slash, m->sub, reason);
         else
-            server_log(s, WCAM_LOG_INFO, "%s: live, %s, %dx%d", m->name, media_codec(m), m->sps->width, m->sps->height);
+            server_log(s, WCAM_LOG_INFO, "%s%s%s: live, %s, %dx%d", m->name, slash, m->sub, media_codec(m),
+                       m->sps->width, m->sps->height);
     }
     s->told_count = s->site.streams;
+    for (int i = 0; i < s->site.lobby.max; i++) {
+        struct viewer *v = s->site.lobby.slot[i];
+        if (!v || !v->moved) continue;
+        v->moved = false;
+        server_log(s, WCAM_LOG_INFO, "%s: a viewer's network carries %s: moved to %s", v->media->name,
+                   v->sender.media == v->media ? "the better stream again" : "no more",
+                   v->sender.media->sub[0] ? v->sender.media->sub : SITE_MAIN);
+    }
     if (s->site.lobby.joined != s->told_joined)
         server_log(s, WCAM_LOG_INFO, "%d watching, %llu came since the start", s->site.lobby.count,
                    (unsigned long long)s->site.lobby.joined);
@@ -9398,7 +9686,7 @@ static void server_attach(struct server *s, struct source *source, struct span n
     text_copy(source->media.sub, sizeof source->media.sub, sub);
     s->source[site->streams] = source;
     s->told_reason[site->streams][0] = 0;
-    site->stream[site->streams++] = &source->media;
+    site_add(site, &source->media);
 }
 
 static struct source_terms server_terms(struct server *s, double fps) {
@@ -9446,7 +9734,7 @@ static void server_close_opened(struct server *s, int64_t now) {
     for (int i = site->streams - 1; i >= 0; i--) {
         struct source *source = s->source[i];
         bool idle = source->opened && source->camera.state == CAMERA_IDLE && now - source->opened >= CAMERA_LINGER;
-        if (!idle || viewer_count(&site->lobby, &source->media)) continue;
+        if (!idle || viewer_needs(&site->lobby, &source->media)) continue;
         for (int k = s->conns - 1; k >= 0; k--) { /* WebSockets that tell of it */
             struct server_conn *c = &s->conn[k];
             if (!c->socket || c->signal.media != &source->media || c->close) continue;
@@ -9725,7 +10013,7 @@ static int64_t server_tick(struct server *s, int64_t now) {
     int64_t next = BASE_NEVER;
     for (int i = 0; i < s->site.streams; i++) {
         struct source *source = s->source[i];
-        next = base_min(next, source_tick(source, viewer_count(l, &source->media) > 0, now));
+        next = base_min(next, source_tick(source, viewer_needs(l, &source->media), now));
         if (source->kind != SOURCE_PUSH || !source->media.want_key) continue;
         source->media.want_key = false;
         if (s->config.keyframe) s->config.keyframe(s->config.user_data, source->id);
@@ -9794,7 +10082,7 @@ static int64_t server_round(struct server *s, int64_t wait_us) {
     return base_max(0, next - now);
 }
 
-/* ==== 34 wcam ===============================================================
+/* ==== 35 wcam ===============================================================
  * The C API; webrtc_cam.h is its manual.
  * world; uses base, bytes, text, crypt, dtls, rtsp, seal, media, intake, viewer, guard, site, net, source, server
  */
@@ -10104,7 +10392,7 @@ int wcam_offer(wcam *w, int stream, const char *offer, size_t n, char *answer, s
     if (!cap) return wcam_fail(w, WCAM_EFULL, "no room for the answer");
     if (!w->clocked) return wcam_fail(w, WCAM_EINVAL, "call wcam_tick first: it tells the time");
     struct wr out = bytes_wr(answer, cap - 1);
-    struct viewer_join join = {&s->media, base_span(offer, n), site->candidate, site->candidates};
+    struct viewer_join join = {&s->media, base_span(offer, n), site->candidate, site->candidates, false};
     server_reserve_viewer(&w->server);
     int rc = viewer_answer(&site->lobby, &join, w->server.sockets ? net_now() : site->born, &out, &v, &why);
     if (rc) return wcam_fail(w, rc, "%s", why);
@@ -10160,7 +10448,7 @@ const char *wcam_strerror(int error) {
     }
 }
 
-/* ==== 35 main ===============================================================
+/* ==== 36 main ===============================================================
  * The command line. Exit status: 0 stopped by a signal, 1 run-time failure, 2 bad usage.
  * world; uses base, text, guard, wcam
  */

@@ -2380,7 +2380,7 @@ static void fuzz_signal(struct rd in) {
     struct site *site = world_reset();
     struct lobby *l = &site->lobby;
     struct wcam_addr candidate = {4, 8080, {192, 0, 2, 1}};
-    for (int i = 0; i < SIGNALS; i++) signal_start(&s[i], site->stream[i & 1]);
+    for (int i = 0; i < SIGNALS; i++) signal_start(&s[i], site->stream[i & 1], i & 1);
     for (int step = 0; step < 60 && fuzz_more(&in); step++) {
         unsigned what = bytes_r8(&in);
         struct signal *k = &s[(what >> 4) % SIGNALS];

@@ -4904,7 +4904,7 @@ static struct talk *talk_new(int viewers) {
     CHECK(wcam_create(&config, &k->w) == 0 && wcam_add(k->w, "cam", "test:64x64@30", 0) == 0);
     CHECK(wcam_add(k->w, "cam/sub", NULL, 0) == 1);
     wcam_tick(k->w, k->now, SIM_UNIX);
-    signal_start(&k->s, k->w->server.site.stream[0]);
+    signal_start(&k->s, k->w->server.site.stream[0], false);
     return k;
 }
 
@@ -5106,7 +5106,7 @@ static void signal_tells(void) {
         CHECK(!talk_news(k) && k->s.media->frames > 60);
     }
     struct signal sub;
-    signal_start(&sub, k->w->server.site.stream[1]);
+    signal_start(&sub, k->w->server.site.stream[1], true);
     k->o = bytes_wr(k->out, sizeof k->out);
     CHECK(signal_news(&sub, talk_lobby(k), &k->o) && !strcmp(talk_word(k, "stream"), "sub"));
     CHECK(!strcmp(talk_word(k, "state"), "waiting") && *talk_word(k, "reason") && talk_number(k, "width") == 0);
@@ -5946,7 +5946,7 @@ static int pair_new(wcam *w, int64_t now) { /* the peer's end, -1: none */
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, fds)) return -1;
     CHECK(net_prepare(fds[0]) && net_prepare(fds[1]));
     s->conn[s->conns++] = (struct server_conn){.fd = fds[0], .socket = true, .deadline = now + SERVER_IDLE};
-    signal_start(&s->conn[s->conns - 1].signal, s->site.stream[0]);
+    signal_start(&s->conn[s->conns - 1].signal, s->site.stream[0], false);
     return fds[1];
 }
 
