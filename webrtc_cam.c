@@ -4314,6 +4314,7 @@ struct dialog {
     uint16_t client_port[2];         /* by UDP: for video, for audio; RTCP's is one higher */
     bool has_get_parameter, keeping; /* keeping: the request under way is a sign of life */
     bool tried;                      /* the request was repeated with credentials */
+    bool tried_range;                /* PLAY was refused with a Range */
     unsigned stale;                  /* times that they were right and their nonce too old */
     unsigned cseq;
     int64_t sent, next_alive, alive; /* sent: when the request under way left; 0: none is */
@@ -4361,7 +4362,7 @@ static void dialog_ask(struct dialog *d, int64_t now) {
     case DIALOG_DESCRIBE: dialog_request(d, "DESCRIBE", d->url.url, "Accept: application/sdp\r\n", now); break;
     case DIALOG_SETUP_VIDEO: dialog_setup(d, &d->video, false, now); break;
     case DIALOG_SETUP_AUDIO: dialog_setup(d, &d->audio, true, now); break;
-    case DIALOG_PLAY: dialog_request(d, "PLAY", d->control, "Range: npt=0.000-\r\n", now); break;
+    case DIALOG_PLAY: dialog_request(d, "PLAY", d->control, d->tried_range ? "" : "Range: npt=0.000-\r\n", now); break;
     case DIALOG_PLAYING:
         d->keeping = true;
         dialog_request(d, d->has_get_parameter ? "GET_PARAMETER" : "OPTIONS", d->control, "", now);
@@ -4519,6 +4520,9 @@ static void dialog_refused(struct dialog *d, const struct rtsp_message *m, int64
     } else if (m->status / 100 == 3 && location.n && location.n < sizeof d->location) {
         text_copy(d->location, sizeof d->location, location);
         dialog_fail(d, "The camera moved to another address.");
+    } else if (d->state == DIALOG_PLAY && !d->tried_range) { /* some take the Range of a live stream for a seek */
+        d->tried_range = true;
+        dialog_go(d, DIALOG_PLAY, now);
     } else if (m->status == 461) {
         d->refused = true;
         dialog_fail(d, "The camera does not send media over %s.", d->udp ? "UDP" : "TCP");
@@ -5154,7 +5158,8 @@ static int64_t intake_tick(struct intake *in, int64_t now) {
 #define CAMERA_REPORT   (5 * BASE_S)
 #define CAMERA_ASLEEP   "The camera is called when somebody watches."
 enum camera_limits { CAMERA_STILL = 3 /* pictures with one timestamp: fields have two; more say nothing */ };
-#define CAMERA_LATE (2 * BASE_S) /* between what the timestamps say and the arrival: more is a jump */
+#define CAMERA_STEP (200 * BASE_MS) /* of its time of day: more is no drift */
+#define CAMERA_LATE (2 * BASE_S)    /* between what the timestamps say and the arrival: more is a jump */
 
 enum camera_state { CAMERA_IDLE, CAMERA_DIALING, CAMERA_TALKING, CAMERA_RESTING };
 
@@ -5164,6 +5169,8 @@ struct camera_clock {
     uint32_t timestamp;
     int still;                   /* times in a row that the timestamp was the same */
     int64_t ticks, offset, last; /* unwrapped; server time minus the camera's; the last time given */
+    bool told;                   /* the camera's sender report came: */
+    int64_t zero;                /* its time of day at ticks 0, microseconds */
 };
 
 struct camera {
@@ -5182,6 +5189,7 @@ struct camera {
     struct depay_window *window;         /* the caller's, for UDP; NULL: TCP keeps the order */
     int64_t reported;
     uint32_t ssrc, ssrc_sent, last_sr, cycles; /* the camera's, ours; of its last sender report */
+    uint32_t sound_ssrc;
     int64_t sr_at;
     uint16_t highest;
     uint64_t missing; /* told by the last receiver report */
@@ -5270,12 +5278,33 @@ static int64_t camera_time(struct camera_clock *c, unsigned rate, uint32_t times
     c->timestamp = timestamp;
     int64_t us = c->ticks * BASE_S / rate, at = us + c->offset;
     c->jumped = !c->running || now - at > CAMERA_LATE || at - now > CAMERA_LATE;
-    if (c->jumped || c->still > CAMERA_STILL) c->ticks = us = 0, c->offset = now;
+    if (c->jumped || c->still > CAMERA_STILL) c->ticks = us = 0, c->offset = now, c->told = false;
     else if (at > now) c->offset = now - us;
     else c->offset += (now - at) / 256;
     c->running = true;
     at = base_max(us + c->offset, c->last + 1);
     return c->last = base_min(at, now);
+}
+
+/* A sender report ties timestamps to the camera's time of day (RFC 3550 6.4.1). When that was set anew meanwhile, what
+ * the other track was told does not go with it. */
+static void camera_tie(struct camera_clock *c, struct camera_clock *other, unsigned rate, uint64_t ntp,
+                       uint32_t timestamp) {
+    int64_t us = (int64_t)(ntp >> 32) * BASE_S + (int64_t)((ntp & 0xffffffff) * BASE_S >> 32);
+    int64_t zero = us - (c->ticks + (int32_t)(timestamp - c->timestamp)) * BASE_S / rate;
+    if (!ntp || !c->running) return;
+    if (c->told && (zero - c->zero > CAMERA_STEP || c->zero - zero > CAMERA_STEP)) other->told = false;
+    c->told = true;
+    c->zero = zero;
+}
+
+/* When sound was recorded: on the clock of the pictures, if the camera tells how both go together. */
+static int64_t camera_sound_time(struct camera *c, unsigned rate, uint32_t timestamp, int64_t now) {
+    struct camera_clock *s = &c->sound_clock, *v = &c->video_clock;
+    int64_t alone = camera_time(s, rate, timestamp, now);
+    int64_t tied = s->ticks * BASE_S / rate + s->zero - v->zero + v->offset;
+    bool sense = s->told && v->told && tied - alone < CAMERA_LATE && alone - tied < CAMERA_LATE;
+    return sense ? tied : alone;
 }
 
 static void camera_unit(struct camera *c, int64_t now) {
@@ -5317,7 +5346,8 @@ static void camera_sound(struct camera *c, struct span packet, int64_t now) {
     if (!rtp_read(packet, &p) || p.pt != c->dialog.audio.pt || !kind) return;
     if (k->running && (int16_t)(p.seq - c->sound_seq) <= 0 && (int16_t)(p.seq - c->sound_seq) > -DEPAY_STRANGE) return;
     c->sound_seq = p.seq;
-    int64_t time = camera_time(k, base_sound[kind].rate, p.timestamp, now);
+    c->sound_ssrc = p.ssrc;
+    int64_t time = camera_sound_time(c, base_sound[kind].rate, p.timestamp, now);
     if (k->jumped) c->sound_offset = (uint32_t)(time * base_sound[kind].rate / BASE_S) - p.timestamp;
     media_push_sound(c->media, kind, p.payload, p.timestamp + c->sound_offset, time);
 }
@@ -5336,15 +5366,26 @@ static void camera_datagram(struct camera *c, struct span packet, int64_t now) {
     while (depay_next(c->window, false, now, &next)) camera_video(c, next, now);
 }
 
-/* RTCP from the camera: its sender reports. */
+/* RTCP from the camera: its sender reports, and its goodbye. */
 static void camera_control(struct camera *c, struct span s, int64_t now) {
     struct rtcp_packet p;
     while (rtcp_next(&s, &p) > 0) {
         struct rd r = bytes_rd(p.body);
-        if (p.type != RTCP_SR || p.sender != c->ssrc) continue;
-        uint32_t high = bytes_r32(&r), low = bytes_r32(&r);
+        if (p.type == RTCP_BYE && p.sender == c->ssrc && c->dialog.state == DIALOG_PLAYING) {
+            dialog_teardown(&c->dialog, now);
+            camera_failed(c, "The camera ended its stream.", now);
+            return;
+        }
+        if (p.type != RTCP_SR || (p.sender != c->ssrc && p.sender != c->sound_ssrc)) continue;
+        uint64_t high = bytes_r32(&r), ntp = high << 32 | bytes_r32(&r);
+        uint32_t timestamp = bytes_r32(&r);
         if (r.bad) return;
-        c->last_sr = high << 16 | low >> 16;
+        if (p.sender != c->ssrc) {
+            camera_tie(&c->sound_clock, &c->video_clock, base_sound[c->dialog.audio.sound].rate, ntp, timestamp);
+            continue;
+        }
+        camera_tie(&c->video_clock, &c->sound_clock, 90000, ntp, timestamp);
+        c->last_sr = (uint32_t)(ntp >> 16);
         c->sr_at = now;
     }
 }
@@ -5423,8 +5464,10 @@ static bool camera_tick(struct camera *c, bool viewers, int64_t now, int64_t *ne
         talk = base_min(talk, c->reported ? c->reported + CAMERA_REPORT : now);
     }
     if (c->state == CAMERA_TALKING && c->dialog.state == DIALOG_FAILED) camera_failed(c, c->dialog.why, now);
-    else if (c->state == CAMERA_TALKING && c->dialog.state == DIALOG_PLAYING && now - c->heard >= CAMERA_SILENCE)
+    else if (c->state == CAMERA_TALKING && c->dialog.state == DIALOG_PLAYING && now - c->heard >= CAMERA_SILENCE) {
+        dialog_teardown(&c->dialog, now); /* it may be there, and keep the session for us */
         camera_failed(c, "The camera sends no picture any more.", now);
+    }
     *next = viewers || c->keep_warm || !wanted ? BASE_NEVER : c->watched + CAMERA_LINGER;
     if (!wanted) {
         if (c->state == CAMERA_RESTING) *next = c->due;

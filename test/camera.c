@@ -2192,6 +2192,102 @@ static void beat_run(const struct beat *b, int64_t *uneven, int64_t *lag, int64_
     }
 }
 
+/* ==== sound and sender reports: pictures take 40 ms from the lens to us, sound 340 ms ==== */
+
+enum { LAG_PICTURE = 40 * BASE_MS, LAG_SOUND = 340 * BASE_MS };
+
+static struct media_sound cam_sounds[MEDIA_SOUNDS];
+
+static void cam_open_sound(void) {
+    cam_open("rtsp://cam.test/live");
+    cam.media.sound = cam_sounds;
+    cam.c.dialog.audio = (struct dialog_track){.sound = BASE_PCMU, .pt = 0};
+    cam.c.ssrc = 7;
+}
+
+/* What was recorded at `then` arrives: at last, how much later than that the sound is said to be. */
+static int64_t cam_hear(int64_t then) {
+    uint8_t packet[RTP_HEADER + 160] = {0x80, 0};
+    struct wr w = bytes_wr(packet + 2, RTP_HEADER - 2);
+    bytes_w16(&w, (unsigned)(then / (20 * BASE_MS)));
+    bytes_w32(&w, (uint32_t)(then * 8 / BASE_MS) + 1234567);
+    bytes_w32(&w, 8);
+    picture_time((uint32_t)(then * 90 / BASE_MS) + 99, then + LAG_PICTURE);
+    camera_sound(&cam.c, base_span(packet, sizeof packet), then + LAG_SOUND);
+    return cam_sounds[(cam.media.sounds - 1) % MEDIA_SOUNDS].time - then;
+}
+
+/* A sender report of a track: 7 is the pictures', 8 the sound's. wall: the camera's time of day minus the test's time. */
+static void cam_report(uint32_t ssrc, int64_t then, int64_t wall, uint32_t timestamp) {
+    uint8_t packet[28];
+    struct wr w = bytes_wr(packet, sizeof packet);
+    int64_t us = then + wall;
+    bytes_w32(&w, 0x80c80006);
+    bytes_w32(&w, ssrc);
+    bytes_w32(&w, (uint32_t)(us / BASE_S));
+    bytes_w32(&w, (uint32_t)(((uint64_t)(us % BASE_S) << 32) / BASE_S));
+    bytes_w32(&w, timestamp);
+    bytes_w64(&w, 0);
+    camera_control(&cam.c, bytes_written(&w), then + LAG_SOUND);
+}
+
+static void cam_reports(int64_t then, int64_t wall_picture, int64_t wall_sound) {
+    cam_report(7, then, wall_picture, (uint32_t)(then * 90 / BASE_MS) + 99);
+    cam_report(8, then, wall_sound, (uint32_t)(then * 8 / BASE_MS) + 1234567);
+}
+
+static bool about(int64_t us, int64_t wanted) { return us > wanted - 5 * BASE_MS && us < wanted + 5 * BASE_MS; }
+
+static void camera_sound_follows_reports(void) {
+    const int64_t wall = 3900000000 * BASE_S + 123456, later = wall + 3600 * BASE_S;
+    int64_t then = T0;
+    cam_open_sound();
+    for (int i = 0; i < 50; i++, then += 20 * BASE_MS)
+        CHECK(about(cam_hear(then), LAG_SOUND)); /* nothing else is known */
+    cam_report(7, then, wall, (uint32_t)(then * 90 / BASE_MS) + 99);
+    CHECK(about(cam_hear(then += 20 * BASE_MS), LAG_SOUND)); /* one track's alone tells nothing */
+    cam_reports(then, wall, wall);
+    for (int i = 0; i < 500; i++) CHECK(about(cam_hear(then += 20 * BASE_MS), LAG_PICTURE));
+    /* the camera's time of day is set, and each track's report tells so in its turn */
+    cam_report(7, then, later, (uint32_t)(then * 90 / BASE_MS) + 99);
+    CHECK(about(cam_hear(then += 20 * BASE_MS), LAG_SOUND));
+    cam_report(8, then, later, (uint32_t)(then * 8 / BASE_MS) + 1234567);
+    for (int i = 0; i < 50; i++) CHECK(about(cam_hear(then += 20 * BASE_MS), LAG_PICTURE));
+    /* clocks that have nothing to do with each other; a report without a time; one of a stranger */
+    cam_open_sound();
+    cam_hear(then);
+    cam_reports(then, wall, wall + 3 * BASE_S);
+    CHECK(about(cam_hear(then += 20 * BASE_MS), LAG_SOUND));
+    cam_open_sound();
+    cam_hear(then += 20 * BASE_MS);
+    cam_reports(then, -then, -then);
+    cam_report(9, then, wall, 5);
+    CHECK(about(cam_hear(then += 20 * BASE_MS), LAG_SOUND) && !cam.c.video_clock.told && !cam.c.sound_clock.told);
+}
+
+/* RTCP BYE: the session is given back and the camera called again, without a silence in between. */
+static void camera_says_goodbye(void) {
+    static const uint8_t strange[] = {0x24, 1, 0, 8, 0x81, 203, 0, 1, 0, 0, 0, 8};
+    uint8_t bye[sizeof strange];
+    struct span s = pattern_stream(4);
+    wire_stream(&wire, s, 0, WIRE_UNITS);
+    cam_open("rtsp://cam.test/live");
+    cam_connect();
+    cam_answers(4, BASE_MS, SDP_ALL);
+    for (int i = 0; i < 4; i++) cam.now += 40 * BASE_MS, cam_frames(&wire, i);
+    cam_say(strange, sizeof strange); /* another source */
+    CHECK(cam.c.state == CAMERA_TALKING);
+    asked(&cam.c.dialog);
+    memcpy(bye, strange, sizeof bye);
+    struct wr w = bytes_wr(bye + 8, 4);
+    bytes_w32(&w, cam.c.ssrc);
+    cam_say(bye, sizeof bye);
+    CHECK(cam.c.state == CAMERA_RESTING && has(media_reason(&cam.media), "ended its stream"));
+    CHECK(is_request(asked(&cam.c.dialog), "TEARDOWN"));
+    CHECK(cam_wait(true, cam.now + 2 * BASE_S));
+    gone(s);
+}
+
 static void camera_clock_even(void) {
     static const struct beat beats[] = {
         {25, 0, 0, 600}, {30, 0, 20000, 600}, {15, 0, 30000, 600}, {60, 0, 10000, 600}, {5, 0, 20000, 600}};
@@ -2381,6 +2477,8 @@ static const struct test tests[] = {
     T(camera, camera_clock_jumps),
     T(camera, camera_clock_of_no_use),
     T(camera, camera_clock_bursts),
+    T(camera, camera_sound_follows_reports),
+    T(camera, camera_says_goodbye),
     T(camera, camera_random),
 };
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""IP cameras, black box: scripted RTSP servers against the program. Loopback only, standard library only.
+"""IP cameras, black box: scripted RTSP servers against the program, and GStreamer's, live555 and VLC where they are.
+Loopback only, standard library only.
 
 usage: camera.py [WORD ...]      only the tests whose name contains one of the words
 WCAM_BIN names the binary (./webrtc_cam); a sanitizer build is fine. The tests run side by side, since most of their
@@ -7,6 +8,7 @@ time is waiting. Prints `ok - name` or `not ok - name: why`, last `N passed, N f
 """
 import base64
 import concurrent.futures
+import contextlib
 import hashlib
 import importlib.util
 import json
@@ -538,6 +540,50 @@ def a_truncated_aggregate():
 
 
 @test
+def plays_without_range():
+    """Live media cannot be played from a place: some servers refuse any Range (RFC 2326 11.3.8)."""
+    for code in 457, 503:
+        def no_range(r, c, number=code):
+            return status(number)(r, c) if 'range' in r else c.usual(r)
+        with Camera('digest', script={'PLAY': no_range}) as cam, Server('cam=' + cam.url()) as s:
+            watch(s)
+            until_frames(s, 20)
+            same((stream(s)['state'], stream(s)['reason']), ('live', ''))
+            same([('range' in r) for r in cam.asked if r['method'] == 'PLAY'], [True, False])
+            same(cam.connections, 1, 'connections')
+
+
+@test
+def goodbye_is_heard():
+    """RTCP BYE: the session is given back and the camera called again, without ten seconds of silence."""
+    with Camera() as cam:
+        whole, units = cam.packets, [0]
+
+        def packets(unit):
+            units[0] += 1
+            bye = struct.pack('!BBHBBHI', 0x24, 1, 8, 0x81, 203, 1, 7) if units[0] == 30 else b''
+            return whole(unit) + bye if units[0] <= 30 or cam.connections > 1 else b''
+        cam.packets = packets
+        with Server('cam=' + cam.url()) as s:
+            watch(s)
+            until(lambda: cam.connections == 2, 'the second call', 6)
+            until_frames(s, 50)
+            same(cam.methods().count('TEARDOWN'), 1)
+
+
+@test
+def silence_gives_the_session_back():
+    with Camera() as cam:
+        whole = cam.packets
+        cam.packets = lambda unit: whole(unit) if cam.seq < 60 else b''
+        with Server('cam=' + cam.url()) as s:
+            watch(s)
+            until_frames(s, 20)
+            until_reason(s, 'sends no picture any more', seconds=15)
+            until(lambda: 'TEARDOWN' in cam.methods(), 'TEARDOWN', 3)
+
+
+@test
 def many_reconnects():
     """Fifty connections that end: descriptors and memory stay where they were."""
     cams = [Camera(after=12) for _ in range(8)]
@@ -573,42 +619,121 @@ def stops_while_it_dials():
         check(time.monotonic() - begin < 4, 'took %.1f s' % (time.monotonic() - begin))
 
 
-# ---- GStreamer's RTSP server ----
+# ---- servers of other makes ----
 
 SYSTEM = '/usr/bin/python3'  # Debian's gi belongs to Debian's Python
+TEST = os.path.dirname(os.path.abspath(__file__))
 GST = [sys.executable if importlib.util.find_spec('gi') or not os.path.exists(SYSTEM) else SYSTEM,
-       os.path.join(os.path.dirname(os.path.abspath(__file__)), 'gst_server.py')]
+       os.path.join(TEST, 'gst_server.py')]
+MAKING, BUILDING = threading.Lock(), threading.Lock()  # one test at a time makes what they share
+
+
+def made(name, *options):
+    """A file by ffmpeg, made once."""
+    path = os.path.join(TMP, name)
+    with MAKING:
+        if os.path.exists(path):
+            return path
+        try:
+            done = subprocess.run(['ffmpeg', '-nostdin', '-v', 'error', '-y', '-f', 'lavfi', '-i', *options, path + '.new'],
+                                  stderr=subprocess.PIPE, check=False)
+        except OSError:
+            raise Skip('ffmpeg is not installed') from None
+        if done.returncode:
+            raise Skip('ffmpeg cannot make a stream: %s' % done.stderr.decode().strip()[-200:])
+        os.rename(path + '.new', path)
+    return path
+
+
+def film(size='320x240'):
+    """20 s of H.264, 25 pictures a second, an IDR each second."""
+    return made('film_%s.h264' % size, 'testsrc=size=%s:rate=25' % size, '-t', '20', '-c:v', 'libx264', '-preset', 'ultrafast',
+                '-tune', 'zerolatency', '-bf', '0', '-g', '25', '-pix_fmt', 'yuv420p', '-f', 'h264')
+
+
+class Other:
+    """A server's process, which may be killed and started again at the same port. It prints its port, then perhaps what
+    it is asked, a line each; words: those lines."""
+
+    def __init__(self):
+        self.words, self.port = [], 0
+        self.p = self.start()
+
+    def command(self):
+        """At self.port; 0: at any."""
+        raise NotImplementedError
+
+    def start(self):
+        command = self.command()
+        p = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        line = p.stdout.readline().strip()
+        if not line:
+            why = p.communicate()[1].strip().splitlines()
+            raise Skip((why or ['%s said nothing' % command[0]])[-1])
+        self.port = int(line)
+        threading.Thread(target=lambda: self.words.extend(said.strip() for said in p.stdout), daemon=True).start()
+        threading.Thread(target=p.stderr.read, daemon=True).start()
+        return p
+
+    def url(self, credentials='', path='/cam'):
+        return 'rtsp://%s127.0.0.1:%d%s' % (credentials, self.port, path)
+
+    def kill(self):
+        self.p.kill()
+        self.p.wait()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+
+
+def is_live(s, i=0, shared=False, **more):
+    """shared: others get the same pictures, so the first packet may come from within one."""
+    v = stream(s, i)
+    want = {'state': 'live', 'reason': '', 'width': 320, 'height': 240, **more}
+    same({k: v[k] for k in want}, want)
+    check(s.state()['drops'].get('rtp_incomplete_picture', 0) <= shared, 'access units that were not whole:', s.state()['drops'])
+
+
+def goes_on(s, cam, shared=False):
+    """The camera is killed and started again: the same viewers get its pictures."""
+    frames, viewers = stream(s)['frames'], len(s.state()['sessions'])
+    cam.kill()
+    until_reason(s, 'broke the connection off')
+    cam.p = cam.start()
+    until_frames(s, frames + 20, seconds=15)
+    is_live(s, shared=2 * shared)
+    same(len(s.state()['sessions']), viewers, 'the viewers stay')
+
+
+# ---- GStreamer's RTSP server ----
+
+class GStreamer(Other):
+    def __init__(self, auth='none', *options):
+        self.rest = [auth, 'ann', 'p@ss', *options]
+        super().__init__()
+
+    def command(self):
+        return GST + [film(), *self.rest, '--port', str(self.port)]
 
 
 def gstreamer(auth):
-    path = os.path.join(TMP, 'gst_%s.h264' % auth)
-    made = subprocess.run(['ffmpeg', '-nostdin', '-v', 'error', '-y', '-f', 'lavfi', '-i', 'testsrc=size=320x240:rate=25',
-                           '-t', '4', '-c:v', 'libx264', '-preset', 'ultrafast', '-tune', 'zerolatency', '-bf', '0',
-                           '-g', '25', '-pix_fmt', 'yuv420p', '-f', 'h264', path], stderr=subprocess.PIPE, check=False)
-    if made.returncode:
-        raise Skip('ffmpeg cannot make a stream: %s' % made.stderr.decode().strip()[-200:])
-    p = subprocess.Popen(GST + [path, auth, 'ann', 'p@ss'], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    try:
-        port = p.stdout.readline().strip()
-        if not port:
-            raise Skip((p.stderr.read().decode().strip().splitlines() or ['gst_server.py said nothing'])[-1])
-        credentials = 'ann:p%40ss@' if auth != 'none' else ''
-        with Server('cam=rtsp://%s127.0.0.1:%s/cam' % (credentials, int(port))) as s:
+    credentials = 'ann:p%40ss@' if auth != 'none' else ''
+    with GStreamer(auth) as cam:
+        with Server('cam=' + cam.url(credentials)) as s:
             watch(s)
             until_frames(s, 40, seconds=20)
-            v = stream(s)
-            same((v['state'], v['reason'], v['width'], v['height']), ('live', '', 320, 240))
-            same(s.state()['drops'].get('rtp_incomplete', 0), 0, 'access units that were not whole')
+            is_live(s)
+            goes_on(s, cam)
         if auth != 'none':
-            with Server('cam=rtsp://ann:no@127.0.0.1:%d/cam' % int(port)) as s:
+            with Server('cam=' + cam.url('ann:no@')) as s:
                 watch(s)
                 until_reason(s, 'refuses the name or the password')
-        with Server('cam=rtsp://%s127.0.0.1:%d/nowhere' % (credentials, int(port))) as s:
+        with Server('cam=' + cam.url(credentials, '/nowhere')) as s:
             watch(s)
             until_reason(s, '404')
-    finally:
-        p.kill()
-        p.communicate()
 
 
 @test
@@ -624,6 +749,148 @@ def gstreamer_basic():
 @test
 def gstreamer_digest():
     gstreamer('digest')
+
+
+@test
+def gstreamer_sees_each_client_leave():
+    """Three programs at one server, by TCP and, where it takes nothing else, by UDP."""
+    for transport in 'tcp', 'udp':
+        with GStreamer('none', '--tell', '--transport', transport) as cam, contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(Server('cam=' + cam.url())) for _ in range(3)]
+            for s in clients:
+                watch(s)
+            for s in clients:
+                until_frames(s, 10, seconds=20)
+                is_live(s, shared=True)
+            same((cam.words.count('PLAY /cam'), cam.words.count('TEARDOWN /cam')), (3, 0))
+            for gone, s in enumerate(clients, 1):
+                s.stop()
+                until(lambda n=gone: cam.words.count('TEARDOWN /cam') == n, 'TEARDOWN of client %d' % gone)
+
+
+@test
+def two_streams_of_one_camera():
+    """Each is a conversation of its own, and begins when that one is watched."""
+    with GStreamer('digest', '--tell', '--sub', film('160x128')) as cam:
+        with Server('front=' + cam.url('ann:p%40ss@'), 'front/sub=' + cam.url('ann:p%40ss@', '/sub')) as s:
+            same([(v['name'], v['stream'], v['whep']) for v in s.state()['streams']],
+                 [('front', '', '/front/whep'), ('front', 'sub', '/front/whep?stream=sub')])
+            same(whep(s.port, path='/front/whep?stream=sub').status, 201)
+            until_frames(s, 10, 1, 20)
+            is_live(s, 1, width=160, height=128, viewers=1)
+            same({w for w in cam.words if w.endswith('/cam')}, set(), 'the first stream, which nobody watches:')
+            v = stream(s)
+            same((v['frames'], v['viewers'], v['reason']), (0, 0, 'The camera is called when somebody watches.'))
+            same(whep(s.port, path='/front/whep').status, 201)
+            until_frames(s, 10, 0, 20)
+            is_live(s, 0, viewers=1)
+            is_live(s, 1, width=160, height=128, viewers=1)
+            same([cam.words.count('PLAY ' + path) for path in ('/cam', '/sub')], [1, 1])
+            same(whep(s.port, path='/front/whep?stream=no').status, 404)
+            s.stop()
+            until(lambda: {'TEARDOWN /cam', 'TEARDOWN /sub'} <= set(cam.words), 'TEARDOWN of both')
+
+
+# ---- live555, which is inside very many cameras ----
+
+class Live555(Other):
+    def __init__(self, timeout, *password, sound=True):
+        with BUILDING:
+            built = subprocess.run(['sh', 'live555.sh', '../build/live555'], cwd=TEST, capture_output=True, text=True, check=False)
+        if built.returncode == 77:
+            raise Skip(built.stderr.strip())
+        same(built.returncode, 0, built.stderr)
+        self.tone = made('tone.wav', 'sine=frequency=440', '-t', '20', '-ar', '8000', '-ac', '1', '-fflags', '+bitexact',
+                         '-flags:a', '+bitexact', '-c:a', 'pcm_s16le', '-f', 'wav') if sound else '-'
+        self.rest = [str(timeout), *password]
+        super().__init__()
+
+    def command(self):
+        return [os.path.join(TEST, '../build/live555/server'), film(), self.tone, str(self.port), *self.rest]
+
+
+def live555(query):
+    """It lets a client go that gives no sign of life for 2 s. Its PCMU has no rtpmap."""
+    with Live555(2) as cam:
+        with Server('cam=' + cam.url(path='/cam' + query)) as s:
+            watch(s)
+            until_frames(s, 130)
+            is_live(s, audio='PCMU')
+            check('broke' not in s.log(), s.log())
+            goes_on(s, cam)
+
+
+@test
+def live555_over_tcp():
+    live555('')
+
+
+@test
+def live555_over_udp():
+    live555('?transport=udp')
+
+
+@test
+def live555_digest():
+    with Live555(65, 'ann', 'p@ss', sound=False) as cam:
+        with Server('cam=' + cam.url('ann:p%40ss@'), 'pass=' + cam.url('ann:no@'), 'none=' + cam.url(),
+                    'path=' + cam.url('ann:p%40ss@', '/nowhere')) as s:
+            for name in 'cam', 'pass', 'none', 'path':
+                watch(s, name)
+            until_frames(s, 40)
+            is_live(s, audio='')
+            until_reason(s, 'refuses the name or the password', 1)
+            until_reason(s, 'asks for a name and password', 2)
+            until_reason(s, '404', 3)
+
+
+# ---- VLC ----
+
+class Vlc(Other):
+    def command(self):
+        root = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] if os.getuid() == 0 else []  # it refuses to
+        return root + ['vlc', '-I', 'dummy', '--loop', '--no-audio', '--demux', 'h264', '--h264-fps', '25', film(), '--sout-keep',
+                       '--sout', '#gather:rtp{sdp=%s}' % self.url()]
+
+    def start(self):
+        if not shutil.which('vlc'):
+            raise Skip('VLC is not installed')
+        self.port = self.port or free_port()
+        os.chmod(TMP, 0o755)
+        p = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                             env={**os.environ, 'HOME': TMP})
+
+        def answers():
+            check(p.poll() is None, 'VLC ended with status %s' % p.returncode)
+            with socket.socket() as c:
+                return not c.connect_ex(('127.0.0.1', self.port))
+        try:
+            until(answers, 'VLC listens', 15)
+        except AssertionError:
+            p.kill()
+            p.wait()
+            raise
+        return p
+
+
+def vlc(query):
+    with Vlc() as cam, Server('cam=' + cam.url(path='/cam' + query), 'path=' + cam.url(path='/nowhere' + query)) as s:
+        watch(s)
+        watch(s, 'path')
+        until_frames(s, 40, seconds=15)
+        is_live(s, shared=True)
+        until_reason(s, '404', 1)
+        goes_on(s, cam, shared=True)
+
+
+@test
+def vlc_over_tcp():
+    vlc('')
+
+
+@test
+def vlc_over_udp():
+    vlc('?transport=udp')
 
 
 def one(f):

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""GStreamer's RTSP server with one stream at /cam, for test/camera.py and test/browser/rtsp.mjs.
+"""GStreamer's RTSP server with a stream at /cam, and another at /sub, for test/camera.py and test/browser/rtsp.mjs.
 
 usage: gst_server.py FILE.h264 none|basic|digest USER PASSWORD [OPTION ...]     prints its port; ends with standard input
   --port N              this port instead of any free one
@@ -8,6 +8,8 @@ usage: gst_server.py FILE.h264 none|basic|digest USER PASSWORD [OPTION ...]     
   --apart               each client is served by itself, not all in step
   --pattern PROGRAM     FILE is an argument for this program, which writes access units, each by one write, as they are made
   --sound KIND          a tone: pcmu, pcma, opus or aac
+  --sub FILE            a second stream of the camera, at /sub, made as the first one is, without sound
+  --tell                a line for each DESCRIBE, PLAY and TEARDOWN: the method and the path
 Without python3-gi or the GStreamer packages it says so and ends with status 1.
 """
 import argparse
@@ -84,17 +86,41 @@ def from_program(factory, program, argument):
             'caps=video/x-h264,stream-format=byte-stream,alignment=au')
 
 
-def pipeline(o, factory):
+def pipeline(o, factory, file, sound):
     if o.pattern:
-        video = from_program(factory, o.pattern, o.file)
+        video = from_program(factory, o.pattern, file)
     else:
-        video = '%s location=%s%s ! h264parse' % (('multifilesrc', o.file, ' loop=true') if o.loop else ('filesrc', o.file, ''))
+        video = '%s location=%s%s ! h264parse' % (('multifilesrc', file, ' loop=true') if o.loop else ('filesrc', file, ''))
     tracks = [video + ' ! rtph264pay config-interval=-1 name=pay0 pt=96']
-    if o.sound:
-        rate, samples, encoder = SOUNDS[o.sound]
+    if sound:
+        rate, samples, encoder = SOUNDS[sound]
         tracks.append('audiotestsrc is-live=%s samplesperbuffer=%d ! audio/x-raw,rate=%d,channels=1 ! %s name=pay1'
                       % ('true' if o.pattern else 'false', samples, rate, encoder))
     return tracks
+
+
+def mounted(o, server, path, file, sound):
+    factory = GstRtspServer.RTSPMediaFactory.new()
+    tracks = pipeline(o, factory, file, sound)
+    for element in [word.split()[0] for track in tracks for word in track.split(' ! ')]:
+        if '/' not in element and not Gst.ElementFactory.find(element):
+            sys.exit('GStreamer has no element %s here' % element)
+    factory.set_launch('( %s )' % ' '.join(tracks))
+    factory.set_shared(not o.apart)
+    factory.set_protocols(GstRtsp.RTSPLowerTrans.TCP if o.transport == 'tcp' else GstRtsp.RTSPLowerTrans.UDP)
+    if o.auth != 'none':
+        with_password(server, factory, o.auth, o.user, o.password)
+    server.get_mount_points().add_factory(path, factory)
+
+
+def told(server):
+    def asked(_client, context, method):
+        print(method, context.uri.abspath, flush=True)
+
+    def connected(_server, client):
+        for method in ('describe', 'play', 'teardown'):
+            client.connect(method + '-request', asked, method.upper())
+    server.connect('client-connected', connected)
 
 
 def main():
@@ -107,21 +133,18 @@ def main():
     p.add_argument('--apart', action='store_true')
     p.add_argument('--pattern')
     p.add_argument('--sound', choices=SOUNDS)
+    p.add_argument('--sub')
+    p.add_argument('--tell', action='store_true')
     o = p.parse_args()
     Gst.init(None)
-    server, factory = GstRtspServer.RTSPServer.new(), GstRtspServer.RTSPMediaFactory.new()
-    tracks = pipeline(o, factory)
-    for element in [word.split()[0] for track in tracks for word in track.split(' ! ')]:
-        if '/' not in element and not Gst.ElementFactory.find(element):
-            sys.exit('GStreamer has no element %s here' % element)
+    server = GstRtspServer.RTSPServer.new()
     server.set_address('127.0.0.1')
     server.set_service(o.port)
-    factory.set_launch('( %s )' % ' '.join(tracks))
-    factory.set_shared(not o.apart)
-    factory.set_protocols(GstRtsp.RTSPLowerTrans.TCP if o.transport == 'tcp' else GstRtsp.RTSPLowerTrans.UDP)
-    if o.auth != 'none':
-        with_password(server, factory, o.auth, o.user, o.password)
-    server.get_mount_points().add_factory('/cam', factory)
+    mounted(o, server, '/cam', o.file, o.sound)
+    if o.sub:
+        mounted(o, server, '/sub', o.sub, None)
+    if o.tell:
+        told(server)
     if not server.attach(None):
         sys.exit('GStreamer cannot open a port')
     print(server.get_bound_port(), flush=True)

@@ -59,6 +59,10 @@ print("yes" if Gst.ElementFactory.find("h264parse") and Gst.ElementFactory.find(
 wanted() {
     have mandoc || echo mandoc
     have musl-gcc || echo musl-tools
+    # cameras of other makes; VLC is 40 MB beside ffmpeg
+    have vlc || echo vlc-bin vlc-plugin-base
+    pkg-config --exists live555 2>/dev/null || ! apt-cache policy liblivemedia-dev 2>/dev/null | grep -q 'Candidate: [0-9]' ||
+        echo liblivemedia-dev
     have qemu-ppc || have qemu-ppc-static || echo qemu-user-static
     for pair in powerpc-linux-gnu:powerpc $1; do
         have "${pair%:*}-gcc" || echo "gcc-${pair%:*}" "libc6-dev-${pair#*:}-cross"
@@ -127,3 +131,4 @@ wanted "$others" | while read -r packages; do
     # shellcheck disable=SC2086
     (install $packages) || echo "setup: the tests skip what needs $packages" >&2
 done
+sh live555.sh ../build/live555 || echo "setup: the tests skip what needs live555" >&2
