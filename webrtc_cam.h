@@ -97,6 +97,8 @@ int wcam_create(const struct wcam_config *config, wcam **out);
 void wcam_destroy(wcam *w);
 
 /* Adds a stream. name: "NAME" or "NAME/STREAM", each [A-Za-z0-9_-]{1,32}; NAME is none of api, metrics, healthz, hub.
+ * Streams of one NAME are added from the best to the least: a viewer of NAME is moved to the next one, at its IDR, while
+ * its network does not carry the one before.
  * source: "rtsp://NAME:PASSWORD@HOST[:PORT]/PATH" or rtsps://, an IP camera; a path to an H.264 byte stream (Annex B),
  * looped; "-": one on standard input; "test:[WxH][@FPS][,gop=N][,beep]"; NULL: access units come by wcam_push.
  * fps: frames per second of a file without VUI timing, or to overrule it; 0: VUI, else 25.
@@ -146,7 +148,8 @@ int wcam_fds(wcam *w, int *fds, short *events, int cap);
  *     puts(wcam_url(w)); */
 const char *wcam_url(const wcam *w);
 
-/* Signaling by other means than HTTP: takes an SDP offer (RFC 8866), writes the answer with a NUL to answer[cap]. id
+/* Signaling by other means than HTTP: takes an SDP offer (RFC 8866), writes the answer with a NUL to answer[cap]. The
+ * viewer may be moved to a lesser stream of the same camera if stream is its best one; any other is kept. id
  * receives the viewer's name (at least 24 bytes). WCAM_EGONE, WCAM_EFULL, WCAM_EOFFER, WCAM_EMEDIA: see wcam_why.
  * Without sockets the answer has no candidate: the address at which you receive is for you to add.
  *     if (!wcam_offer(w, 0, offer, strlen(offer), answer, sizeof answer, id)) send_back(answer); */

@@ -362,6 +362,13 @@ test('grid, one camera, and the address: click, Escape, back, reload, arrows', (
   await page.reload();
   await at('/door?stream=sub', /^Live · 320×240/);
   await page.waitForFunction(() => !document.getElementById('stream').hidden && document.getElementById('stream').value === 'sub');
+  const session = async () => (await server.api()).sessions[0];
+  await page.selectOption('#stream', 'main');
+  await at('/door?stream=main', /^Live · 640×480/);
+  check((await session()).pinned, 'main was chosen and is not pinned');
+  await page.selectOption('#stream', { label: 'automatic' });
+  await at('/door', /^Live · 640×480/);
+  await until(session, s => s && !s.pinned, 3000, 'the automatic choice');
   await page.click('#back');
   await at('/', /all live/);
   await until(server.viewers, n => n === 4, 5000, 'viewers');
