@@ -4148,7 +4148,7 @@ static void rtsp_authorize(struct rtsp_auth *a, const struct rtsp_url *u, const 
 
 /* One m= section of a camera's SDP. */
 struct rtsp_track {
-    struct span kind, control, sets; /* sets: sprop-parameter-sets */
+    struct span kind, formats, control, sets; /* formats: the payload types; sets: sprop-parameter-sets */
     bool h264;
     enum base_sounds sound;
     char name[24]; /* of the codec, as the camera writes it */
@@ -4177,25 +4177,35 @@ static void rtsp_media_line(struct rtsp_track *t, struct span line) {
     t->kind = text_word(&line);
     text_word(&line);
     text_word(&line);
+    t->formats = line;
     if (!text_uint(text_word(&line), 127, &pt)) pt = 127;
     t->pt = (uint8_t)pt;
     rtsp_set_codec(t, text_of(pt == 0 ? "PCMU" : pt == 8 ? "PCMA" : pt == 26 ? "JPEG" : pt == 33 ? "MP2T" : "unknown"));
+}
+
+/* Of several formats the first that can be shown counts. */
+static void rtsp_map(struct rtsp_track *t, uint8_t pt, struct span line) {
+    struct span rate = line, name = text_cut(&rate, '/'), formats = t->formats, format;
+    struct rtsp_track seen = *t;
+    uint64_t hertz, number;
+    bool other = pt != t->pt, listed = false;
+    seen.pt = pt;
+    rtsp_set_codec(&seen, name);
+    bool odd = text_uint(text_cut(&rate, '/'), 192000, &hertz) && hertz != base_sound[seen.sound].rate;
+    if (seen.sound && odd) rtsp_set_codec(&seen, line); /* G.711 at 16 kHz: no browser plays that */
+    while ((format = text_word(&formats)).n) listed = listed || (text_uint(format, 127, &number) && number == pt);
+    if (other && (!listed || t->h264 || t->sound || (!seen.h264 && !seen.sound))) return;
+    *t = seen;
 }
 
 static void rtsp_attribute(struct rtsp_track *t, struct span line) {
     uint64_t pt;
     if (text_after(&line, "control:")) t->control = text_trim(line);
     bool map = text_after(&line, "rtpmap:"), fmtp = !map && text_after(&line, "fmtp:");
-    if ((!map && !fmtp) || !text_uint(text_word(&line), 127, &pt) || pt != t->pt) return;
+    if ((!map && !fmtp) || !text_uint(text_word(&line), 127, &pt)) return;
     line = text_trim(line);
-    if (map) {
-        struct span rate = line, name = text_cut(&rate, '/');
-        uint64_t hertz;
-        rtsp_set_codec(t, name);
-        bool odd = text_uint(text_cut(&rate, '/'), 192000, &hertz) && hertz != base_sound[t->sound].rate;
-        if (t->sound && odd) rtsp_set_codec(t, line); /* G.711 at 16 kHz: no browser plays that */
-        return;
-    }
+    if (map) rtsp_map(t, (uint8_t)pt, line);
+    if (pt != t->pt) return;
     while (fmtp && line.n) {
         struct span value = text_trim(text_cut(&line, ';')), key = text_cut(&value, '=');
         if (text_like(text_trim(key), "sprop-parameter-sets")) t->sets = text_trim(value);

@@ -510,6 +510,14 @@ static void rtsp_sdps(void) {
         {"rubbish", "m=\r\na=\r\na=rtpmap:\r\na=fmtp:96\r\nm=video\r\na=rtpmap:x y\r\n===\r\n", "video", "unknown", "",
          "", 127},
         {"another type's map", "m=video 0 RTP/AVP 96\r\na=rtpmap:97 H264/90000\r\n", "video", "unknown", "", "", 96},
+        {"several formats",
+         "m=video 0 RTP/AVP 98 96 97\r\na=rtpmap:98 H265/90000\r\na=rtpmap:96 H264/90000\r\n"
+         "a=rtpmap:97 H264/90000\r\na=control:v\r\nm=audio 0 RTP/AVP 97 8\r\n"
+         "a=rtpmap:97 MPEG4-GENERIC/16000\r\na=rtpmap:8 PCMA/8000\r\n",
+         "video", "H264", "v", "PCMA", 96},
+        {"a format that is not listed",
+         "m=video 0 RTP/AVP 98 96\r\na=rtpmap:98 H265/90000\r\na=rtpmap:97 H264/90000\r\n", "video", "H265", "", "",
+         98},
         {"blanks", "m=video  0  RTP/AVP  96 \r\na=rtpmap:96   H264/90000 \r\na=control: t \r\n", "video", "H264", "t",
          "", 96},
     };
