@@ -1523,10 +1523,11 @@ static bool seal_unrtcp(struct seal *s, uint8_t *p, size_t *n) {
  * may be some; what cannot be served gets port 0 in its own section and leaves the others alone.
  * pure; uses base, bytes, text
  */
-enum sdp_limits { SDP_SECTIONS = 16, SDP_CODECS = 64, SDP_LINE = 4096 };
+enum sdp_limits { SDP_SECTIONS = 16, SDP_CODECS = 64, SDP_LINE = 4096, SDP_FEEDBACKS = 4 };
 enum sdp_setup { SDP_ACTPASS, SDP_ACTIVE, SDP_PASSIVE };
 enum sdp_direction { SDP_SENDRECV, SDP_RECVONLY, SDP_SENDONLY, SDP_INACTIVE };
 enum sdp_feedback { SDP_NACK = 1, SDP_PLI = 2, SDP_FIR = 4, SDP_REMB = 8 };
+static const char *const sdp_feedbacks[] = {"nack", "nack pli", "ccm fir", "goog-remb"}; /* for each bit */
 
 /* One payload type of a section. */
 struct sdp_codec {
@@ -1589,13 +1590,13 @@ static bool sdp_media_line(struct sdp_offer *o, struct span line) {
     s->format = text_word(&rest);
     if (!text_uint(port_word, 65535, &port) || !s->protocol.n || !s->format.n) return false;
     s->offered = port != 0;
-    while (line.n && s->codec_count < SDP_CODECS)
-        if (text_uint(text_word(&line), 127, &pt)) /* the static types of G.711 need no rtpmap (RFC 3551 6) */
-            s->codec[s->codec_count++] = (struct sdp_codec){.pt = (uint8_t)pt,
-                                                            .profile = 0x42000a,
-                                                            .sound = pt == 0   ? BASE_PCMU
-                                                                     : pt == 8 ? BASE_PCMA
-                                                                               : BASE_SILENT};
+    while (line.n && s->codec_count < SDP_CODECS) {
+        if (!text_uint(text_word(&line), 127, &pt)) continue;
+        struct sdp_codec *c = &s->codec[s->codec_count++];
+        *c = (struct sdp_codec){.pt = (uint8_t)pt, .profile = 0x42000a};
+        if (pt == 0) c->sound = BASE_PCMU; /* the static types of G.711 need no rtpmap (RFC 3551 6) */
+        if (pt == 8) c->sound = BASE_PCMA;
+    }
     return true;
 }
 
@@ -1627,20 +1628,15 @@ static void sdp_rtpmap(struct sdp_section *s, struct span line) {
         if (text_like(name, base_sound[i].name) && hertz == base_sound[i].rate) c->sound = (enum base_sounds)i;
 }
 
-static unsigned sdp_feedback_bit(struct span what) {
-    what = text_trim(what);
-    if (text_is(what, "nack")) return SDP_NACK;
-    if (text_is(what, "nack pli")) return SDP_PLI;
-    if (text_is(what, "ccm fir")) return SDP_FIR;
-    return text_is(what, "goog-remb") ? SDP_REMB : 0;
-}
-
 /* a=rtcp-fb:PT what, where PT may be * (RFC 4585 4.2) */
 static void sdp_rtcp_fb(struct sdp_section *s, struct span line) {
-    struct span pt = text_word(&line);
+    struct span pt = text_word(&line), what = text_trim(line);
     struct sdp_codec *one = sdp_codec_of(s, pt);
+    unsigned bit = 0;
+    for (int i = 0; i < SDP_FEEDBACKS; i++)
+        if (text_is(what, sdp_feedbacks[i])) bit = 1u << i;
     for (int i = 0; i < s->codec_count; i++)
-        if (&s->codec[i] == one || text_is(pt, "*")) s->codec[i].feedback |= sdp_feedback_bit(line);
+        if (&s->codec[i] == one || text_is(pt, "*")) s->codec[i].feedback |= bit;
 }
 
 /* a=extmap:ID[/direction] URI (RFC 8285 5); ids above 14 need the two-byte form, which is not worth its bytes here. */
@@ -1708,13 +1704,23 @@ static void sdp_inherit_from(struct sdp_transport *t, const struct sdp_transport
     if (!t->has_setup) t->setup = from->setup, t->has_setup = from->has_setup;
 }
 
+static bool sdp_bundled(const struct sdp_offer *o, const struct sdp_section *s) {
+    struct span group = o->bundle;
+    while (s->mid.n && group.n)
+        if (text_same(text_word(&group), s->mid)) return true;
+    return false;
+}
+
 /* What a section does not say for itself, the session level says; in a bundle, the section named first (RFC 9143 7). */
 static void sdp_inherit(struct sdp_offer *o) {
     struct span rest = o->bundle, tag = text_word(&rest);
-    for (int i = 0; i < o->count; i++) sdp_inherit_from(&o->section[i].transport, &o->transport);
-    for (int k = 0; k < o->count && tag.n; k++)
-        for (int i = 0; i < o->count && text_same(o->section[k].mid, tag); i++)
-            sdp_inherit_from(&o->section[i].transport, &o->section[k].transport);
+    const struct sdp_section *first = NULL;
+    for (int i = 0; i < o->count; i++) {
+        sdp_inherit_from(&o->section[i].transport, &o->transport);
+        if (!first && tag.n && text_same(o->section[i].mid, tag)) first = &o->section[i];
+    }
+    for (int i = 0; i < o->count && first; i++)
+        if (sdp_bundled(o, &o->section[i])) sdp_inherit_from(&o->section[i].transport, &first->transport);
 }
 
 /* 0, or -1 and why it is no offer. Spans point into text. */
@@ -1742,17 +1748,15 @@ static int sdp_read(struct span text, struct sdp_offer *o, const char **why) {
     return o->count ? 0 : -1;
 }
 
-/* DEVIATION: packetization-mode 0 allows single NAL unit packets only (RFC 6184 6.2); when nothing else is offered, its
- * payload type gets the same packets as the others, since browsers take them all the same.
- * How well a payload type fits: mode 1 first; then the stream's own profile, then the one that every browser takes. */
+/* How well a payload type fits: mode 1 first; then the stream's own profile, then the one that every browser takes.
+ * DEVIATION: packetization-mode 0 allows single NAL unit packets only (RFC 6184 6.2); when nothing else is offered, its
+ * payload type gets the same packets as the others, since browsers take them all the same. */
 static int sdp_score(const struct sdp_codec *c, uint32_t profile) {
-    int score = c->h264 && c->mode <= 1 ? 1 : 0;
-    if (!score) return 0;
-    if (c->mode == 1) score += 16;
-    if (c->profile >> 16 == profile >> 16) score += 4;
+    if (!c->h264 || c->mode > 1) return 0;
+    bool same = c->profile >> 16 == profile >> 16;
     /* constraint_set1 of Baseline: Constrained Baseline, 42e01f; any decoder of Main and High takes it */
-    if (c->profile >> 8 == 0x42e0) score += 2;
-    return score;
+    bool common = c->profile >> 8 == 0x42e0;
+    return 1 + 16 * (c->mode == 1) + 4 * same + 2 * common;
 }
 
 static const struct sdp_codec *sdp_best(const struct sdp_section *s, uint32_t profile) {
@@ -1771,7 +1775,7 @@ static const struct sdp_codec *sdp_rtx(const struct sdp_section *s, const struct
 
 /* NULL when the section can carry our video, else why not. */
 static const char *sdp_refusal(const struct sdp_section *s, uint32_t profile) {
-    uint8_t ufrag = s->transport.ufrag.n > 3, pwd = s->transport.pwd.n > 21; /* RFC 8839 5.4 */
+    size_t ufrag = s->transport.ufrag.n, pwd = s->transport.pwd.n;
     if (!text_is(s->kind, "video")) return "the offer has no video section";
     if (!text_is(s->protocol, "UDP/TLS/RTP/SAVPF") && !text_is(s->protocol, "TCP/TLS/RTP/SAVPF"))
         return "the video section is not offered as UDP/TLS/RTP/SAVPF";
@@ -1779,7 +1783,8 @@ static const char *sdp_refusal(const struct sdp_section *s, uint32_t profile) {
         return "the video section does not receive: offer recvonly or sendrecv";
     if (!sdp_best(s, profile)) return "the browser offered no H.264";
     if (!s->mux) return "the video section lacks a=rtcp-mux";
-    if (!ufrag || !pwd || s->transport.ufrag.n > 256) return "the offer lacks a=ice-ufrag and a=ice-pwd";
+    if (ufrag < 4 || ufrag > 256 || pwd < 22) /* RFC 8839 5.4 */
+        return "the offer lacks a=ice-ufrag and a=ice-pwd";
     if (!s->transport.fingerprint.n) return "the offer lacks an a=fingerprint of sha-256, sha-384 or sha-512";
     return s->offered ? NULL : "the video section is switched off by its port 0";
 }
@@ -1799,13 +1804,6 @@ static const struct sdp_codec *sdp_sound(const struct sdp_section *s, enum base_
     for (int i = 0; i < s->codec_count; i++)
         if (s->codec[i].sound == kind) return &s->codec[i];
     return NULL;
-}
-
-static bool sdp_bundled(const struct sdp_offer *o, const struct sdp_section *s) {
-    struct span group = o->bundle;
-    while (s->mid.n && group.n)
-        if (text_same(text_word(&group), s->mid)) return true;
-    return false;
 }
 
 /* The section that can carry sound beside the chosen video, over the same transport; NULL: none. */
@@ -1870,10 +1868,8 @@ static void sdp_put_codec(struct wr *w, const struct sdp_codec *c, const struct 
     text_putf(w, "a=rtpmap:%u H264/90000\r\n", c->pt);
     text_putf(w, "a=fmtp:%u level-asymmetry-allowed=1;packetization-mode=%u;profile-level-id=%06x\r\n", c->pt, c->mode,
               (unsigned)c->profile);
-    if (c->feedback & SDP_NACK) text_putf(w, "a=rtcp-fb:%u nack\r\n", c->pt);
-    if (c->feedback & SDP_PLI) text_putf(w, "a=rtcp-fb:%u nack pli\r\n", c->pt);
-    if (c->feedback & SDP_FIR) text_putf(w, "a=rtcp-fb:%u ccm fir\r\n", c->pt);
-    if (c->feedback & SDP_REMB) text_putf(w, "a=rtcp-fb:%u goog-remb\r\n", c->pt);
+    for (int i = 0; i < SDP_FEEDBACKS; i++)
+        if (c->feedback & 1u << i) text_putf(w, "a=rtcp-fb:%u %s\r\n", c->pt, sdp_feedbacks[i]);
     if (rtx) text_putf(w, "a=rtpmap:%u rtx/90000\r\na=fmtp:%u apt=%u\r\n", rtx->pt, rtx->pt, c->pt);
 }
 
@@ -1922,12 +1918,11 @@ static void sdp_put_sound(struct wr *w, const struct sdp_section *s, const struc
     sdp_put_transport(w, s, a);
     for (int i = 1; i < BASE_SOUNDS; i++) {
         const struct sdp_codec *c = sdp_sound(s, (enum base_sounds)i);
-        if (c)
-            text_putf(w, "a=rtpmap:%u %s/%u%s\r\n", c->pt, base_sound[i].name, base_sound[i].rate,
-                      i == BASE_OPUS ? "/2" : "");
+        const char *channels = i == BASE_OPUS ? "/2" : "";
+        if (c) text_putf(w, "a=rtpmap:%u %s/%u%s\r\n", c->pt, base_sound[i].name, base_sound[i].rate, channels);
     }
-    text_putf(w, "a=msid:%s %s-audio\r\n", a->name,
-              a->name); /* one stream: the browser keeps lips and sound together */
+    /* the video's stream: the browser keeps lips and sound together */
+    text_putf(w, "a=msid:%s %s-audio\r\n", a->name, a->name);
     text_putf(w, "a=ssrc:%u cname:%s\r\n", (unsigned)a->sound_ssrc, a->cname);
     sdp_put_candidates(w, a);
 }
@@ -3434,6 +3429,12 @@ static struct span http_header(const struct http_req *q, const char *name) {
     return (struct span){NULL, 0};
 }
 
+/* GET, or HEAD, which is a GET without the body (RFC 9110 9.3.2). */
+static bool http_gets(const struct http_req *q) { return text_is(q->method, "GET") || text_is(q->method, "HEAD"); }
+
+/* A method that changes nothing. */
+static bool http_safe(const struct http_req *q) { return http_gets(q) || text_is(q->method, "OPTIONS"); }
+
 /* Is word in a header's comma-separated list? */
 static bool http_has(const struct http_req *q, const char *name, const char *word) {
     for (int i = 0; i < q->fields; i++) {
@@ -3514,21 +3515,28 @@ static int http_framing(struct http_req *q) {
     return 0;
 }
 
+/* Cuts the next line off. 1: it ends in CR LF, 0: its end has not come yet, -1: it ends in LF alone. */
+static int http_line(struct span *s, struct span *line) {
+    struct span before = *s;
+    *line = text_cut(s, '\n');
+    if (line->n == before.n) return *s = before, 0;
+    if (!line->n || line->p[line->n - 1] != '\r') return -1;
+    line->n--;
+    return 1;
+}
+
 /* Reads a request's head. Returns its length with the blank line, 0 when more is needed, -1 when it is bad. */
 static int http_read(struct span in, struct http_req *q) {
     memset(q, 0, offsetof(struct http_req, field));
-    struct span all = in;
+    struct span all = in, line;
     while (in.n && (in.p[0] == '\r' || in.p[0] == '\n')) in = base_span(in.p + 1, in.n - 1); /* RFC 9112 2.2 */
     for (bool first = true;; first = false) {
-        const uint8_t *lf = in.n ? memchr(in.p, '\n', in.n) : NULL;
-        size_t used = (size_t)((lf ? lf + 1 : in.p + in.n) - all.p);
+        int whole = http_line(&in, &line);
+        size_t used = whole ? all.n - in.n : all.n;
         if (used > HTTP_HEAD)
             return http_bad(q, first ? 414 : 431, first ? "the request line is too long" : "the headers are too long");
-        if (!lf) return 0;
-        struct span line = base_span(in.p, (size_t)(lf - in.p));
-        in = base_span(lf + 1, (size_t)(in.p + in.n - lf - 1));
-        if (!line.n || line.p[line.n - 1] != '\r') return http_bad(q, 400, "a line does not end in CR LF");
-        line.n--;
+        if (!whole) return 0;
+        if (whole < 0) return http_bad(q, 400, "a line does not end in CR LF");
         if (!line.n && !first) {
             q->keep_alive = q->minor ? !http_has(q, "connection", "close") : http_has(q, "connection", "keep-alive");
             q->expects = q->minor && text_like(http_header(q, "expect"), "100-continue");
@@ -3540,13 +3548,12 @@ static int http_read(struct span in, struct http_req *q) {
 
 /* Reads over the trailer fields behind the last chunk. 1: its blank line was there, 0: not yet, -1: bad. */
 static int http_trailer(struct span *s) {
-    for (size_t sum = 0;;) {
-        struct span at = *s, line = text_line(s);
-        size_t used = at.n - s->n;
-        if ((sum += used) > HTTP_HEAD) return -1;
-        if (!used || at.p[used - 1] != '\n') return 0;
-        if (used < 2 || at.p[used - 2] != '\r') return -1;
-        if (!line.n) return 1;
+    struct span all = *s, line;
+    for (;;) {
+        int whole = http_line(s, &line);
+        size_t used = whole ? all.n - s->n : all.n;
+        if (whole < 0 || used > HTTP_HEAD) return -1;
+        if (!whole || !line.n) return whole;
     }
 }
 
@@ -3554,43 +3561,36 @@ static int http_trailer(struct span *s) {
  * Decodes in place what is complete and closes the gap. Returns 1 at the end of the body (behind *body stands the next
  * request), 0 when more is needed, -1 when it is bad, -2 when it is larger than HTTP_BODY. */
 static int http_unchunk(uint8_t *p, size_t *n, size_t *body) {
-    struct span s = base_span(p + *body, *n - *body);
-    int result = 0;
-    for (;;) {
-        struct span at = s, line = text_line(&s), digits = text_cut(&line, ';');
-        size_t used = at.n - s.n;
+    struct span rest = base_span(p + *body, *n - *body); /* what is not decoded */
+    int end = 0;
+    while (!end) {
+        struct span s = rest, line;
         uint32_t size;
-        if (!used || at.p[used - 1] != '\n') {
-            result = at.n > HTTP_CHUNK_LINE ? -1 : 0;
-            s = at;
-            break;
-        }
-        if (used < 3 || used > HTTP_CHUNK_LINE || at.p[used - 2] != '\r' || digits.n > 7 || !text_hex(digits, &size))
-            return -1;
+        int whole = http_line(&s, &line);
+        if (whole < 0 || (whole ? rest.n - s.n : rest.n) > HTTP_CHUNK_LINE) return -1;
+        if (!whole) break;
+        struct span digits = text_cut(&line, ';');
+        if (digits.n > 7 || !text_hex(digits, &size)) return -1;
         if (size > HTTP_BODY - *body) return -2;
-        if (size && s.n < size + 2u) {
-            s = at;
-            break;
-        }
-        if (!size && (result = http_trailer(&s))) break;
-        if (!size) {
-            s = at;
-            break;
-        }
-        if (s.p[size] != '\r' || s.p[size + 1] != '\n') return -1;
-        memmove(p + *body, s.p, size);
-        *body += size;
-        s = base_span(s.p + size + 2, s.n - size - 2);
+        if (size) {
+            if (s.n < size + 2u) break;
+            if (s.p[size] != '\r' || s.p[size + 1] != '\n') return -1;
+            memmove(p + *body, s.p, size);
+            *body += size;
+            s = base_span(s.p + size + 2, s.n - size - 2);
+        } else if ((end = http_trailer(&s)) <= 0) break;
+        rest = s;
     }
-    memmove(p + *body, s.p, s.n);
-    *n = *body + s.n;
-    return result;
+    memmove(p + *body, rest.p, rest.n);
+    *n = *body + rest.n;
+    return end;
 }
 
 /* A response in the making: the caller lends both buffers, http_finish puts them together. */
 struct http_resp {
     int status;
-    const char *type; /* of the body; NULL: none */
+    const char *type;   /* of the body; NULL: none */
+    const char *detail; /* of a problem: its sentence */
     struct wr extra, body;
     char lines[HTTP_EXTRA];
     bool head;        /* HEAD: the body is measured and left out (RFC 9110 9.3.2) */
@@ -3605,45 +3605,42 @@ static void http_respond(struct http_resp *r, void *body, size_t cap) {
 }
 
 static const char *http_reason(int status) {
-    static const struct {
-        int status;
-        const char *reason;
-    } known[] = {{101, "Switching Protocols"},
-                 {200, "OK"},
-                 {201, "Created"},
-                 {204, "No Content"},
-                 {307, "Temporary Redirect"},
-                 {400, "Bad Request"},
-                 {401, "Unauthorized"},
-                 {403, "Forbidden"},
-                 {404, "Not Found"},
-                 {405, "Method Not Allowed"},
-                 {406, "Not Acceptable"},
-                 {408, "Request Timeout"},
-                 {409, "Conflict"},
-                 {412, "Precondition Failed"},
-                 {413, "Content Too Large"},
-                 {414, "URI Too Long"},
-                 {415, "Unsupported Media Type"},
-                 {421, "Misdirected Request"},
-                 {422, "Unprocessable Content"},
-                 {426, "Upgrade Required"},
-                 {428, "Precondition Required"},
-                 {429, "Too Many Requests"},
-                 {431, "Request Header Fields Too Large"},
-                 {500, "Internal Server Error"},
-                 {501, "Not Implemented"},
-                 {503, "Service Unavailable"},
-                 {505, "HTTP Version Not Supported"}};
+    static const char *const known[] = {"101 Switching Protocols",
+                                        "200 OK",
+                                        "201 Created",
+                                        "204 No Content",
+                                        "307 Temporary Redirect",
+                                        "400 Bad Request",
+                                        "401 Unauthorized",
+                                        "403 Forbidden",
+                                        "404 Not Found",
+                                        "405 Method Not Allowed",
+                                        "408 Request Timeout",
+                                        "409 Conflict",
+                                        "412 Precondition Failed",
+                                        "413 Content Too Large",
+                                        "414 URI Too Long",
+                                        "415 Unsupported Media Type",
+                                        "421 Misdirected Request",
+                                        "422 Unprocessable Content",
+                                        "426 Upgrade Required",
+                                        "428 Precondition Required",
+                                        "429 Too Many Requests",
+                                        "431 Request Header Fields Too Large",
+                                        "500 Internal Server Error",
+                                        "501 Not Implemented",
+                                        "503 Service Unavailable",
+                                        "505 HTTP Version Not Supported"};
     for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (known[i].status == status) return known[i].reason;
+        if (atoi(known[i]) == status) return known[i] + 4;
     return "Unknown";
 }
 
-/* Problem details (RFC 9457). detail is a sentence for a person and never repeats input. */
+/* Problem details (RFC 9457). detail is a sentence for a person, never repeats input, and lives as long as r. */
 static void http_problem(struct http_resp *r, int status, const char *detail) {
     r->status = status;
     r->type = "application/problem+json";
+    r->detail = detail;
     r->body.n = 0;
     r->body.bad = false;
     text_put(&r->body, "{\"type\":\"about:blank\",\"title\":");
@@ -3651,6 +3648,12 @@ static void http_problem(struct http_resp *r, int status, const char *detail) {
     text_putf(&r->body, ",\"status\":%d,\"detail\":", status);
     text_json(&r->body, text_of(detail));
     text_put(&r->body, "}\n");
+}
+
+/* allow: the methods that this address takes. */
+static void http_not_allowed(struct http_resp *r, const char *allow, const char *detail) {
+    text_putf(&r->extra, "Allow: %s\r\n", allow);
+    http_problem(r, 405, detail);
 }
 
 /* The whole response into w. */
@@ -3883,7 +3886,7 @@ static bool rtsp_read_host(struct rtsp_url *u, struct span s) {
     if (port.n && (!text_uint(port, 65535, &number) || !number)) return false;
     u->port = (uint16_t)number;
     text_copy(u->host, sizeof u->host, host);
-    return host.n && host.n < sizeof u->host && !memchr(host.p, ' ', host.n);
+    return host.n && host.n < sizeof u->host;
 }
 
 /* What stands behind the authority, without our own ?transport=. */
@@ -3920,8 +3923,7 @@ static bool rtsp_read_url(struct span s, struct rtsp_url *u) {
     memset(u, 0, sizeof *u);
     u->tls = text_after(&s, "rtsps://");
     if (!u->tls && !text_after(&s, "rtsp://")) return false;
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] <= ' ' || s.p[i] == 127) return false;
+    if (!rtsp_plain(s) || memchr(s.p, ' ', s.n)) return false;
     size_t end = 0, at = 0;
     while (end < s.n && s.p[end] != '/') end++;
     for (size_t i = 0; i < end; i++)
@@ -4014,7 +4016,9 @@ static int rtsp_read(struct span in, struct rtsp_message *m) {
         size_t head = (size_t)(s.p - in.p);
         struct span value = rtsp_header(m, "content-length"), word = m->first;
         if (value.p && (!text_uint(value, RTSP_BODY, &length))) return -1;
-        if (text_after(&word, "RTSP/") && (text_word(&word), !text_uint(text_word(&word), 999, &status))) return -1;
+        bool response = text_is(text_cut(&word, '/'), "RTSP"); /* RTSP/1.0 200 OK */
+        text_word(&word);
+        if (response && !text_uint(text_word(&word), 999, &status)) return -1;
         m->status = (int)status;
         if (head > RTSP_HEAD) return -1;
         if (in.n - head < length) return 0;
@@ -4114,7 +4118,7 @@ static void rtsp_digest(const struct rtsp_auth *a, char out[2 * CRYPT_HASH_MAX +
     crypt_wipe(text, sizeof text);
 }
 
-/* The Authorization line of one request. cnonce: fresh random text. */
+/* The Authorization line of one request. cnonce: random text of this conversation. */
 static void rtsp_authorize(struct rtsp_auth *a, const struct rtsp_url *u, const char *method, const char *uri,
                            const char *cnonce, struct wr *w) {
     char ha1[2 * CRYPT_HASH_MAX + 1], ha2[sizeof ha1], response[sizeof ha1], nc[12];
@@ -4252,8 +4256,7 @@ static bool rtsp_resolve(char to[RTSP_URL], const char *base, struct span s) {
     char joined[RTSP_URL];
     struct wr w = bytes_wr(joined, sizeof joined - 1);
     if (!s.n || text_is(s, "*")) return text_copy(to, RTSP_URL, text_of(base)), true;
-    for (size_t i = 0; i < s.n; i++)
-        if (s.p[i] <= ' ' || s.p[i] == 127) return false;
+    if (!rtsp_plain(s) || memchr(s.p, ' ', s.n)) return false;
     struct span rest = s;
     while (text_after(&rest, "rtsp://") || text_after(&rest, "rtsps://")) { /* some double the scheme */
         struct span more = rest;
@@ -4321,11 +4324,11 @@ struct dialog {
     char cnonce[24], base[RTSP_URL], control[RTSP_URL], session[RTSP_WORD];
     struct dialog_track video, audio;
     bool want_audio, udp;
-    uint16_t client_port[2];         /* by UDP: for video, for audio; RTCP's is one higher */
-    bool has_get_parameter, keeping; /* keeping: the request under way is a sign of life */
-    bool tried;                      /* the request was repeated with credentials */
-    bool tried_range;                /* PLAY was refused with a Range */
-    unsigned stale;                  /* times that they were right and their nonce too old */
+    uint16_t client_port[2]; /* by UDP: for video, for audio; RTCP's is one higher */
+    bool has_get_parameter;
+    bool tried;       /* the request was repeated with credentials */
+    bool tried_range; /* PLAY was refused with a Range */
+    unsigned stale;   /* times that they were right and their nonce too old */
     unsigned cseq;
     int64_t sent, next_alive, alive; /* sent: when the request under way left; 0: none is */
     uint8_t sets[RTSP_SETS];
@@ -4334,13 +4337,12 @@ struct dialog {
     size_t out_n;
 };
 
-static const char *dialog_fail(struct dialog *d, const char *format, ...) {
+static void dialog_fail(struct dialog *d, const char *format, ...) {
     va_list args;
     va_start(args, format);
     vsnprintf(d->why, sizeof d->why, format, args);
     va_end(args);
     d->state = DIALOG_FAILED;
-    return d->why;
 }
 
 static void dialog_request(struct dialog *d, const char *method, const char *url, const char *extra, int64_t now) {
@@ -4374,7 +4376,6 @@ static void dialog_ask(struct dialog *d, int64_t now) {
     case DIALOG_SETUP_AUDIO: dialog_setup(d, &d->audio, true, now); break;
     case DIALOG_PLAY: dialog_request(d, "PLAY", d->control, d->tried_range ? "" : "Range: npt=0.000-\r\n", now); break;
     case DIALOG_PLAYING:
-        d->keeping = true;
         dialog_request(d, d->has_get_parameter ? "GET_PARAMETER" : "OPTIONS", d->control, "", now);
         break;
     case DIALOG_FAILED: break;
@@ -4524,7 +4525,8 @@ static void dialog_refused(struct dialog *d, const struct rtsp_message *m, int64
     struct span location = rtsp_header(m, "location");
     if (d->state == DIALOG_PLAYING) dialog_other_sign(d, now); /* the picture runs: a sign of life may fail */
     else if (d->state == DIALOG_OPTIONS) dialog_go(d, DIALOG_DESCRIBE, now);
-    else if (d->state == DIALOG_SETUP_AUDIO) { /* then without sound */ d->audio.control[0] = 0;
+    else if (d->state == DIALOG_SETUP_AUDIO) {
+        d->audio.control[0] = 0; /* then without sound */
         d->audio.channel = -1;
         dialog_go(d, DIALOG_PLAY, now);
     } else if (m->status / 100 == 3 && location.n && location.n < sizeof d->location) {
@@ -4562,7 +4564,6 @@ static enum dialog_event dialog_message(struct dialog *d, const struct rtsp_mess
     if (m->status < 200 || d->state == DIALOG_FAILED) return DIALOG_STEP;
     bool asked = d->sent != 0, playing = d->state == DIALOG_PLAY;
     d->sent = 0;
-    d->keeping = false;
     if (!asked) return DIALOG_STEP; /* nothing was asked: a late answer */
     if (m->status == 401) dialog_unauthorized(d, m, now);
     else if (m->status / 100 == 2) dialog_ok(d, m, now);
@@ -6745,15 +6746,17 @@ static void whep_serve(const struct whep *w, struct http_resp *r) {
  */
 enum guard_limits { GUARD_LIST = 16, GUARD_TEXT = 128, GUARD_ADDRESSES = 64, GUARD_BURST = 60, GUARD_RATE = 20 };
 
+struct guard_rate {
+    struct wcam_addr from;
+    int64_t tokens, at; /* millionths of an attempt, as of at */
+};
+
 struct guard {
     char host[GUARD_LIST][GUARD_TEXT], origin[GUARD_LIST][GUARD_TEXT]; /* --host, --cors */
     int hosts, origins;
     char token[GUARD_TEXT], user[GUARD_TEXT]; /* "" : none */
     char cookie[CRYPT_HASH_MAX], cookie_name[24];
-    struct {
-        struct wcam_addr from;
-        int64_t tokens, at;
-    } rate[GUARD_ADDRESSES];
+    struct guard_rate rate[GUARD_ADDRESSES];
 };
 
 /* The cookie proves that its owner once brought the token and is worthless to another server. */
@@ -6824,8 +6827,7 @@ static bool guard_has_cookie(const struct guard *g, const struct http_req *q) {
  * says where an unsafe request comes from; with a cookie, who does not say it is refused too. */
 static bool guard_foreign(const struct guard *g, const struct http_req *q) {
     struct span origin = http_header(q, "origin");
-    bool safe = text_is(q->method, "GET") || text_is(q->method, "HEAD") || text_is(q->method, "OPTIONS");
-    if (safe && !ws_asked_for(q)) return false; /* a WebSocket is answered whatever its origin is: RFC 6455 10.2 */
+    if (http_safe(q) && !ws_asked_for(q)) return false; /* no CORS guards a WebSocket: RFC 6455 10.2 */
     if (!origin.p) return guard_has_cookie(g, q) && !http_header(q, "authorization").p;
     return !guard_same_origin(q, origin) && !guard_listed(g, origin);
 }
@@ -6865,34 +6867,28 @@ static void guard_challenge(const struct guard *g, struct http_resp *r) {
                             : "The token is missing or wrong: open the address with ?token=... at its end.");
 }
 
-/* The bucket of an address; IPv6 by its /64, since whoever has one address there has all of them. */
-static int guard_bucket(struct guard *g, const struct wcam_addr *from, int64_t now) {
+/* What an address may still do, refilled up to now; IPv6 by its /64, since whoever has one address there has all of them. A
+ * new address takes the place that was idle for longest. */
+static int64_t *guard_tokens(struct guard *g, const struct wcam_addr *from, int64_t now) {
     struct wcam_addr key = *from;
-    int oldest = 0;
+    struct guard_rate *r = &g->rate[0];
     key.port = 0;
     if (key.family == 6) memset(key.ip + 8, 0, 8);
-    for (int i = 0; i < GUARD_ADDRESSES; i++) {
-        if (base_addr_same(&g->rate[i].from, &key)) {
-            int64_t earned = (now - g->rate[i].at) * GUARD_RATE;
-            g->rate[i].tokens = base_min(g->rate[i].tokens + earned, GUARD_BURST * BASE_S);
-            g->rate[i].at = now;
-            return i;
-        }
-        if (g->rate[i].at < g->rate[oldest].at) oldest = i;
-    }
-    g->rate[oldest].from = key;
-    g->rate[oldest].tokens = GUARD_BURST * BASE_S;
-    g->rate[oldest].at = now;
-    return oldest;
+    for (int i = 0; i < GUARD_ADDRESSES && !base_addr_same(&r->from, &key); i++)
+        if (g->rate[i].at < r->at || base_addr_same(&g->rate[i].from, &key)) r = &g->rate[i];
+    if (!base_addr_same(&r->from, &key)) *r = (struct guard_rate){key, GUARD_BURST * BASE_S, now};
+    r->tokens = base_min(r->tokens + (now - r->at) * GUARD_RATE, GUARD_BURST * BASE_S);
+    r->at = now;
+    return &r->tokens;
 }
 
 /* Joins cost a handshake each, and passwords can be guessed: GUARD_RATE per second and address, GUARD_BURST at once. */
 static bool guard_exhausted(struct guard *g, const struct wcam_addr *from, int64_t now) {
-    return g->rate[guard_bucket(g, from, now)].tokens < BASE_S;
+    return *guard_tokens(g, from, now) < BASE_S;
 }
 
 static void guard_charge(struct guard *g, const struct wcam_addr *from, int64_t now) {
-    g->rate[guard_bucket(g, from, now)].tokens -= BASE_S;
+    *guard_tokens(g, from, now) -= BASE_S;
 }
 
 /* Does the request bring credentials, right or wrong? */
@@ -8255,14 +8251,7 @@ static bool route_wants_html(const struct route *t) {
 
 /* A person's browser gets its sentence as a page, a program as JSON. */
 static void route_humanize(const struct route *t, struct http_resp *r) {
-    char detail[256];
-    struct span body = bytes_written(&r->body);
-    static const char before[] = "\"detail\":\"";
-    if (r->status < 400 || !route_wants_html(t)) return;
-    while (body.n && memcmp(body.p, before, base_min((int64_t)body.n, sizeof before - 1)))
-        body = base_span(body.p + 1, body.n - 1);
-    if (!text_after(&body, before)) return;
-    text_copy(detail, sizeof detail, text_cut(&body, '"'));
+    if (!r->detail || !route_wants_html(t)) return;
     r->type = "text/html; charset=utf-8";
     page_policy(&r->extra, base_span("", 0));
     r->body.n = 0;
@@ -8270,7 +8259,7 @@ static void route_humanize(const struct route *t, struct http_resp *r) {
               "<!doctype html><html lang='en'><meta charset='utf-8'><meta name='viewport' "
               "content='width=device-width'><meta name='color-scheme' content='light dark'><title>%d %s</title>"
               "<h1>%s</h1><p>%s</p></html>\n",
-              r->status, http_reason(r->status), http_reason(r->status), detail);
+              r->status, http_reason(r->status), http_reason(r->status), r->detail);
 }
 
 /* /NAME, /NAME/whep, /NAME/whep/ID */
@@ -8278,7 +8267,6 @@ static void route_camera(const struct route *t, struct span name, struct span re
     struct site *s = t->site;
     struct span sub = http_query(t->req->query, "stream"), what = text_cut(&rest, '/');
     struct media *m = site_stream(s, name, sub);
-    bool get = text_is(t->req->method, "GET") || text_is(t->req->method, "HEAD");
     if (rest.n && text_is(what, "whep")) { /* a session's URL stands without ?stream= */
         struct viewer *v = viewer_by_id(&s->lobby, rest);
         if (v && text_is(name, v->media->name)) m = v->media;
@@ -8295,10 +8283,8 @@ static void route_camera(const struct route *t, struct span name, struct span re
         ws_open(t->req, r);
         if (r->status == 101) signal_start(t->signal, m, sub.n > 0);
     } else if (what.n) http_problem(r, 404, "There is nothing at this address.");
-    else if (!get) {
-        text_put(&r->extra, "Allow: GET, HEAD, OPTIONS\r\n");
-        http_problem(r, 405, "This page can only be read.");
-    } else if (t->req->path.p[t->req->path.n - 1] == '/') { /* the page's own addresses are relative to /NAME */
+    else if (!http_gets(t->req)) http_not_allowed(r, "GET, HEAD, OPTIONS", "This page can only be read.");
+    else if (t->req->path.p[t->req->path.n - 1] == '/') { /* the page's own addresses are relative to /NAME */
         r->status = 307;
         text_putf(&r->extra, "Location: /%s\r\n", m->name);
     } else route_page(s, r);
@@ -8307,12 +8293,12 @@ static void route_camera(const struct route *t, struct span name, struct span re
 /* POST /api/cameras: {"url":"rtsp://..."}. JSON, so that no foreign page can post it by a form. */
 static void route_open(const struct route *t, struct http_resp *r) {
     const struct site *s = t->site;
-    struct span value, type = http_header(t->req, "content-type");
+    struct span value;
     struct wr w = bytes_wr(t->open, RTSP_URL - 1);
     struct rtsp_url u;
     bool below = false;
     if (!s->allowances) http_problem(r, 403, "Cameras cannot be opened from the page here: see --allow-source.");
-    else if (!text_like(text_trim(text_cut(&type, ';')), "application/json"))
+    else if (!whep_is_type(t->req, "application/json"))
         http_problem(r, 415, "Post a JSON object with a url as application/json.");
     else if (!text_json_object(t->body, "url", &value) || !value.p || !text_unjson(&w, value) ||
              !rtsp_read_url(bytes_written(&w), &u))
@@ -8327,25 +8313,19 @@ static void route_open(const struct route *t, struct http_resp *r) {
 
 static void route_table(const struct route *t, struct http_resp *r) {
     struct span path = t->req->path;
-    bool get = text_is(t->req->method, "GET") || text_is(t->req->method, "HEAD");
     if (!text_after(&path, "/")) {
         http_problem(r, 400, "The request names no path.");
         return;
     }
     bool page = !path.n, state = text_is(path, "api/streams"), icon = text_is(path, "favicon.ico");
     bool metrics = text_is(path, "metrics");
-    if ((page || state || icon || metrics) && !get) {
-        text_put(&r->extra, "Allow: GET, HEAD, OPTIONS\r\n");
-        http_problem(r, 405, "This address can only be read.");
-    } else if (page) route_page(t->site, r);
+    if ((page || state || icon || metrics) && !http_gets(t->req))
+        http_not_allowed(r, "GET, HEAD, OPTIONS", "This address can only be read.");
+    else if (page) route_page(t->site, r);
     else if (icon) r->status = 204;
     else if (text_is(path, "api/cameras")) {
-        if (text_is(t->req->method, "POST")) {
-            route_open(t, r);
-            return;
-        }
-        text_put(&r->extra, "Allow: OPTIONS, POST\r\n");
-        http_problem(r, 405, "This address takes POST.");
+        if (text_is(t->req->method, "POST")) route_open(t, r);
+        else http_not_allowed(r, "OPTIONS, POST", "This address takes POST.");
     } else if (state || metrics) {
         r->status = 200;
         r->type = state ? "application/json" : "text/plain; version=0.0.4; charset=utf-8";
@@ -8366,7 +8346,7 @@ static bool route_is_page(const struct route *t) {
 static void route_serve(const struct route *t, struct http_resp *r) {
     const struct http_req *q = t->req;
     struct guard *g = &t->site->guard;
-    bool safe = text_is(q->method, "GET") || text_is(q->method, "HEAD") || text_is(q->method, "OPTIONS");
+    bool safe = http_safe(q);
     r->head = text_is(q->method, "HEAD");
     if (!guard_host(g, q)) {
         http_problem(r, 421, "This server does not go by that name: start it with --host NAME to allow it.");
@@ -8496,6 +8476,17 @@ static bool net_prepare(int fd) { return fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && 
 
 static void net_set(int fd, int level, int option, int value) { setsockopt(fd, level, option, &value, sizeof value); }
 
+/* Did a call fail only for now: nothing to read, no room to write? */
+static bool net_later(void) { return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR; }
+
+/* errno stays: it tells why. */
+static void net_shut(int *fd) {
+    int why = errno;
+    if (*fd >= 0) close(*fd);
+    *fd = -1;
+    errno = why;
+}
+
 /* A bound socket, or -1 and errno. */
 static int net_bind(const struct wcam_addr *a, int type) {
     struct sockaddr_storage s;
@@ -8505,16 +8496,16 @@ static int net_bind(const struct wcam_addr *a, int type) {
     if (a->family == 6) net_set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 1);
     if (type == SOCK_STREAM) net_set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
     if (net_prepare(fd) && !bind(fd, (struct sockaddr *)&s, n) && (type != SOCK_STREAM || !listen(fd, 64))) return fd;
-    int why = errno;
-    close(fd);
-    errno = why;
+    net_shut(&fd);
     return -1;
 }
 
-static uint16_t net_port_of(int fd) {
-    struct sockaddr_storage s;
+/* Our end of a socket; all zero when it has none. */
+static struct wcam_addr net_local(int fd) {
+    struct sockaddr_storage s = {0};
     socklen_t n = sizeof s;
-    return getsockname(fd, (struct sockaddr *)&s, &n) ? 0 : net_from_os((struct sockaddr *)&s).port;
+    getsockname(fd, (struct sockaddr *)&s, &n);
+    return net_from_os((struct sockaddr *)&s);
 }
 
 static void net_udp_options(struct net *n, int family) {
@@ -8537,11 +8528,6 @@ static void net_init(struct net *n, uint64_t *drops) {
     n->drops = drops;
 }
 
-static void net_shut(int *fd) {
-    if (*fd >= 0) close(*fd);
-    *fd = -1;
-}
-
 static void net_close(struct net *n) {
     for (int i = 0; i < 2; i++) net_shut(&n->tcp[i]), net_shut(&n->udp[i]), net_shut(&n->wake[i]);
 }
@@ -8553,15 +8539,10 @@ static bool net_open_family(struct net *n, struct wcam_addr a) {
     int six = a.family == 6;
     n->tcp[six] = net_bind(&a, SOCK_STREAM);
     if (n->tcp[six] < 0) return false;
-    any.port = net_port_of(n->tcp[six]);
+    any.port = net_local(n->tcp[six]).port;
     if (!base_addr_loopback(&a)) memcpy(any.ip, a.ip, sizeof any.ip);
     n->udp[six] = net_bind(&any, SOCK_DGRAM);
-    if (n->udp[six] < 0) {
-        int why = errno;
-        net_shut(&n->tcp[six]);
-        errno = why;
-        return false;
-    }
+    if (n->udp[six] < 0) return net_shut(&n->tcp[six]), false;
     n->port = any.port;
     net_udp_options(n, a.family);
     return true;
@@ -8583,11 +8564,9 @@ static int net_open(struct net *n, struct wcam_addr a) {
     if (pipe(n->wake) || !net_prepare(n->wake[0]) || !net_prepare(n->wake[1])) return -1;
     for (int tries = a.port ? 1 : 16; tries; tries--) { /* a free TCP port may be taken in UDP or the other family */
         if (net_open_both(n, a)) return 0;
-        int why = errno;
         for (int i = 0; i < 2; i++) net_shut(&n->tcp[i]), net_shut(&n->udp[i]);
         n->port = 0;
-        errno = why;
-        if (why != EADDRINUSE) break;
+        if (errno != EADDRINUSE) break;
     }
     return -1;
 }
@@ -8786,9 +8765,18 @@ static void dial_close(struct dial *d) {
         free(d->tls);
         d->tls = NULL;
     }
-    if (d->fd >= 0) close(d->fd);
-    d->fd = -1;
+    net_shut(&d->fd);
     d->state = DIAL_CLOSED;
+}
+
+/* Closes; the sentence is for d->why. Returns -1. */
+static int dial_fail(struct dial *d, const char *format, ...) {
+    va_list args;
+    va_start(args, format);
+    vsnprintf(d->why, sizeof d->why, format, args);
+    va_end(args);
+    dial_close(d);
+    return -1;
 }
 
 /* getaddrinfo blocks for as long as it likes; so it does in a thread of its own, which outlives its asker. */
@@ -8810,38 +8798,37 @@ static void *dial_answer(void *arg) {
     return NULL;
 }
 
-static bool dial_ask(struct dial *d, const char *host, uint16_t port) {
-    struct dial_question *q = calloc(1, sizeof *q);
-    int pair[2] = {-1, -1};
+/* Starts that thread; q and its end of the pair are the thread's then. */
+static bool dial_spawn(struct dial_question *q) {
     sigset_t all, before;
     pthread_t thread;
-    if (!q || socketpair(AF_UNIX, SOCK_STREAM, 0, pair)) {
-        free(q);
-        return false;
-    }
-    net_prepare(pair[0]);
-    fcntl(pair[1], F_SETFD, FD_CLOEXEC);
-    q->fd = pair[1];
-    q->port = port;
-    text_copy(q->host, sizeof q->host, text_of(host));
     sigfillset(&all); /* the program's signals are its own threads' */
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int rc = pthread_create(&thread, NULL, dial_answer, q);
+    bool ok = !pthread_create(&thread, NULL, dial_answer, q);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (rc) {
-        close(pair[0]);
-        close(pair[1]);
-        free(q);
-        return false;
-    }
-    pthread_detach(thread);
-    d->fd = pair[0];
-    d->state = DIAL_NAMING;
-    return true;
+    if (ok) pthread_detach(thread);
+    return ok;
 }
 
-/* Tries the addresses from the present one on. false: none is left, d->why says what the last one said. */
-static bool dial_connect(struct dial *d) {
+static int dial_ask(struct dial *d, const char *host, uint16_t port) {
+    struct dial_question *q = calloc(1, sizeof *q);
+    int pair[2] = {-1, -1};
+    if (q && !socketpair(AF_UNIX, SOCK_STREAM, 0, pair)) {
+        net_prepare(pair[0]);
+        fcntl(pair[1], F_SETFD, FD_CLOEXEC);
+        *q = (struct dial_question){.fd = pair[1], .port = port};
+        text_copy(q->host, sizeof q->host, text_of(host));
+        d->fd = pair[0];
+        d->state = DIAL_NAMING;
+        if (dial_spawn(q)) return 0;
+    }
+    net_shut(&pair[1]);
+    free(q);
+    return dial_fail(d, "The camera's name cannot be looked up: there is no memory or descriptor for it.");
+}
+
+/* Tries the addresses from the present one on. 0, or -1: none is left, d->why says what the last one said. */
+static int dial_connect(struct dial *d) {
     for (; d->at < d->count; d->at++) {
         struct sockaddr_storage s;
         const struct wcam_addr *a = &d->addr[d->at];
@@ -8851,16 +8838,22 @@ static bool dial_connect(struct dial *d) {
             net_set(d->fd, IPPROTO_TCP, TCP_NODELAY, 1);
             d->state = DIAL_CONNECTING;
             d->since = net_now();
-            return true;
+            return 0;
         }
-        snprintf(d->why, sizeof d->why, "The camera cannot be reached: %s.", strerror(errno));
-        dial_close(d);
+        dial_fail(d, "The camera cannot be reached: %s.", strerror(errno));
     }
-    return false;
+    return -1;
 }
 
-/* false: d->why. */
-static bool dial_start(struct dial *d, const char *host, uint16_t port) {
+/* The present address is given up. */
+static int dial_next(struct dial *d) {
+    dial_close(d);
+    d->at++;
+    return dial_connect(d);
+}
+
+/* 0, or -1 and d->why. */
+static int dial_start(struct dial *d, const char *host, uint16_t port) {
     dial_close(d);
     d->at = d->count = 0;
     text_copy(d->host, sizeof d->host, text_of(host));
@@ -8869,34 +8862,28 @@ static bool dial_start(struct dial *d, const char *host, uint16_t port) {
         d->count = 1;
         return dial_connect(d);
     }
-    if (dial_ask(d, host, port)) return true;
-    snprintf(d->why, sizeof d->why, "The camera's name cannot be looked up: there is no memory or descriptor for it.");
-    return false;
+    return dial_ask(d, host, port);
 }
 
-static bool dial_named(struct dial *d) {
+static int dial_named(struct dial *d) {
     ssize_t n = recv(d->fd, d->addr, sizeof d->addr, 0);
-    dial_close(d);
     d->count = n > 0 ? (int)((size_t)n / sizeof *d->addr) : 0;
-    snprintf(d->why, sizeof d->why, "The camera's name is not known here.");
+    dial_fail(d, "The camera's name is not known here."); /* unless there is an address to try */
     return dial_connect(d);
 }
 
-static int dial_tls_send(void *to, const unsigned char *p, size_t n) {
-    struct dial *d = to;
-    ssize_t sent = send(d->fd, p, n, MSG_NOSIGNAL);
-    if (sent >= 0) return (int)sent;
-    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? MBEDTLS_ERR_SSL_WANT_WRITE
-                                                                     : MBEDTLS_ERR_SSL_CONN_EOF;
+/* The socket itself, below TLS or without it; failures in mbedTLS's words. */
+static int dial_send(void *to, const unsigned char *p, size_t n) {
+    ssize_t sent = send(((struct dial *)to)->fd, p, n, MSG_NOSIGNAL);
+    return sent >= 0 ? (int)sent : net_later() ? MBEDTLS_ERR_SSL_WANT_WRITE : MBEDTLS_ERR_SSL_CONN_EOF;
 }
 
-static int dial_tls_receive(void *from, unsigned char *p, size_t n) {
-    struct dial *d = from;
-    ssize_t got = recv(d->fd, p, n, 0);
-    if (got >= 0) return (int)got;
-    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? MBEDTLS_ERR_SSL_WANT_READ
-                                                                     : MBEDTLS_ERR_SSL_CONN_EOF;
+static int dial_receive(void *from, unsigned char *p, size_t n) {
+    ssize_t got = recv(((struct dial *)from)->fd, p, n, 0);
+    return got >= 0 ? (int)got : net_later() ? MBEDTLS_ERR_SSL_WANT_READ : MBEDTLS_ERR_SSL_CONN_EOF;
 }
+
+static bool dial_later(int rc) { return rc == MBEDTLS_ERR_SSL_WANT_READ || rc == MBEDTLS_ERR_SSL_WANT_WRITE; }
 
 /* The certificates that this machine trusts, wherever its system keeps them. */
 static void dial_load_roots(mbedtls_x509_crt *roots) {
@@ -8921,7 +8908,7 @@ static bool dial_secure(struct dial *d) {
     mbedtls_ssl_conf_ca_chain(&t->conf, &t->roots, NULL);
     mbedtls_ssl_conf_authmode(&t->conf, d->trusting ? MBEDTLS_SSL_VERIFY_NONE : MBEDTLS_SSL_VERIFY_REQUIRED);
     if (mbedtls_ssl_setup(&t->ssl, &t->conf) || mbedtls_ssl_set_hostname(&t->ssl, d->host)) return false;
-    mbedtls_ssl_set_bio(&t->ssl, d, dial_tls_send, dial_tls_receive, NULL);
+    mbedtls_ssl_set_bio(&t->ssl, d, dial_send, dial_receive, NULL);
     return true;
 }
 
@@ -8929,74 +8916,53 @@ static bool dial_secure(struct dial *d) {
 static int dial_shake(struct dial *d) {
     int rc = mbedtls_ssl_handshake(&d->tls->ssl);
     d->tls->writes = rc == MBEDTLS_ERR_SSL_WANT_WRITE;
-    if (rc == MBEDTLS_ERR_SSL_WANT_WRITE || rc == MBEDTLS_ERR_SSL_WANT_READ) return 0;
+    if (dial_later(rc)) return 0;
     if (!rc) return d->state = DIAL_OPEN, 1;
     if (rc == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED)
-        snprintf(
-            d->why, sizeof d->why,
-            "The camera's certificate is not one that this machine trusts: --insecure-rtsp takes it all the same.");
-    else snprintf(d->why, sizeof d->why, "The camera's TLS handshake failed (-0x%04x).", (unsigned)-rc);
-    dial_close(d);
-    return -1;
+        return dial_fail(
+            d, "The camera's certificate is not one that this machine trusts: --insecure-rtsp takes it all the same.");
+    return dial_fail(d, "The camera's TLS handshake failed (-0x%04x).", (unsigned)-rc);
 }
 
 static int dial_connected(struct dial *d) {
-    struct sockaddr_storage s;
-    socklen_t n = sizeof s;
-    if (!getsockname(d->fd, (struct sockaddr *)&s, &n)) d->local = net_from_os((struct sockaddr *)&s);
+    d->local = net_local(d->fd);
     d->state = d->secure ? DIAL_SECURING : DIAL_OPEN;
     if (!d->secure) return 1;
-    if (dial_secure(d)) return dial_shake(d);
-    snprintf(d->why, sizeof d->why, "TLS to the camera cannot be set up.");
-    dial_close(d);
-    return -1;
+    return dial_secure(d) ? dial_shake(d) : dial_fail(d, "TLS to the camera cannot be set up.");
 }
 
 /* The descriptor is ready. 1: the connection stands, 0: not yet, -1: failed, d->why. */
 static int dial_ready(struct dial *d) {
     int error = 0;
     socklen_t n = sizeof error;
-    if (d->state == DIAL_NAMING) return dial_named(d) ? 0 : -1;
+    if (d->state == DIAL_NAMING) return dial_named(d);
     if (d->state == DIAL_SECURING) return dial_shake(d);
     if (getsockopt(d->fd, SOL_SOCKET, SO_ERROR, &error, &n)) error = errno;
     if (!error) return dial_connected(d);
-    snprintf(d->why, sizeof d->why, "The camera cannot be reached: %s.", strerror(error));
-    dial_close(d);
-    d->at++;
-    return dial_connect(d) ? 0 : -1;
+    dial_fail(d, "The camera cannot be reached: %s.", strerror(error));
+    return dial_next(d);
 }
 
 /* An address that does not answer gives way to the next. Returns when to call again. */
 static int64_t dial_tick(struct dial *d, int64_t now) {
     if (d->state != DIAL_CONNECTING || d->at + 1 >= d->count) return BASE_NEVER;
     if (now - d->since < DIAL_TURN) return d->since + DIAL_TURN;
-    dial_close(d);
-    d->at++;
-    return dial_connect(d) ? now + DIAL_TURN : BASE_NEVER;
+    return dial_next(d) ? BASE_NEVER : now + DIAL_TURN;
 }
 
 /* Bytes read, 0: none now, -1: it is over. */
 static int dial_read(struct dial *d, uint8_t *p, size_t cap) {
-    if (!d->tls) {
-        ssize_t n = recv(d->fd, p, cap, 0);
-        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return 0;
-        return n > 0 ? (int)n : -1;
-    }
-    int n = mbedtls_ssl_read(&d->tls->ssl, p, cap);
-    return n > 0 ? n : n == MBEDTLS_ERR_SSL_WANT_READ || n == MBEDTLS_ERR_SSL_WANT_WRITE ? 0 : -1;
+    int n = d->tls ? mbedtls_ssl_read(&d->tls->ssl, p, cap) : dial_receive(d, p, cap);
+    return n > 0 ? n : dial_later(n) ? 0 : -1;
 }
 
 /* Bytes written, 0: none now, -1: it is over. */
 static int dial_write(struct dial *d, const uint8_t *p, size_t n) {
-    if (d->tls) {
-        size_t length = d->tls->pending ? d->tls->pending : n; /* the same bytes: more may have come behind them */
-        int rc = mbedtls_ssl_write(&d->tls->ssl, p, length);
-        d->tls->pending = rc == MBEDTLS_ERR_SSL_WANT_WRITE ? length : 0;
-        return rc >= 0 ? rc : rc == MBEDTLS_ERR_SSL_WANT_READ || rc == MBEDTLS_ERR_SSL_WANT_WRITE ? 0 : -1;
-    }
-    ssize_t sent = send(d->fd, p, n, MSG_NOSIGNAL);
-    if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return 0;
-    return (int)sent;
+    struct dial_tls *t = d->tls;
+    if (t && t->pending) n = t->pending; /* the same bytes: more may have come behind them */
+    int rc = t ? mbedtls_ssl_write(&t->ssl, p, n) : dial_send(d, p, n);
+    if (t) t->pending = rc == MBEDTLS_ERR_SSL_WANT_WRITE ? n : 0;
+    return rc >= 0 ? rc : dial_later(rc) ? 0 : -1;
 }
 
 /* Are decrypted bytes waiting, of which poll knows nothing? */
@@ -9021,12 +8987,15 @@ enum source_limits {
     SOURCE_MACROBLOCK = 8 /* bytes per cell byte of the pattern at most */
 };
 enum source_kind { SOURCE_PUSH, SOURCE_FILE, SOURCE_PIPE, SOURCE_TEST, SOURCE_CAMERA };
+static const char *const source_kinds[] = {"push", "file", "pipe", "test", "rtsp"};
 
 struct source {
     enum source_kind kind;
     int id;                      /* for the embedding program; never used again */
     int64_t opened;              /* by a viewer: it goes when nobody watches; 0: it stays */
     uint8_t url[CRYPT_HASH_MAX]; /* its hash, to find it again */
+    bool told;                   /* once: the log knows its state */
+    char told_reason[160];       /* the one that was told last */
     struct media media;
     uint8_t *history;
     struct media_packet *packets;
@@ -9170,7 +9139,7 @@ static void source_read_pipe(struct source *s, int64_t now) {
     uint8_t chunk[SOURCE_CHUNK];
     for (int i = 0; i < SOURCE_READS && s->fd >= 0; i++) {
         ssize_t n = read(s->fd, chunk, sizeof chunk);
-        if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) return;
+        if (n < 0 && net_later()) return;
         if (n > 0) {
             intake_bytes(&s->intake, base_span(chunk, (size_t)n), now);
             continue;
@@ -9178,8 +9147,7 @@ static void source_read_pipe(struct source *s, int64_t now) {
         if (n < 0) snprintf(s->media.trouble, sizeof s->media.trouble, "The input broke off: %s.", strerror(errno));
         else snprintf(s->media.trouble, sizeof s->media.trouble, "The input has ended.");
         intake_end(&s->intake);
-        close(s->fd);
-        s->fd = -1;
+        net_shut(&s->fd);
     }
 }
 
@@ -9196,10 +9164,7 @@ static void source_flush(struct source *s, int64_t now) {
 }
 
 static void source_close_udp(struct source *s) {
-    for (int i = 0; i < SOURCE_UDP; i++) {
-        if (s->udp[i] >= 0) close(s->udp[i]);
-        s->udp[i] = -1;
-    }
+    for (int i = 0; i < SOURCE_UDP; i++) net_shut(&s->udp[i]);
 }
 
 /* Two ports in a row, the first one even (RFC 3550 11). 0: there are none. */
@@ -9208,12 +9173,11 @@ static uint16_t source_open_pair(struct source *s, int *fd) {
     for (int i = 0; i < SOURCE_PAIRS; i++) {
         any.port = 0;
         fd[0] = net_bind(&any, SOCK_DGRAM);
-        uint16_t port = fd[0] < 0 ? 1 : net_port_of(fd[0]);
+        uint16_t port = fd[0] < 0 ? 1 : net_local(fd[0]).port;
         any.port = (uint16_t)(port + 1);
         fd[1] = port % 2 ? -1 : net_bind(&any, SOCK_DGRAM);
         if (fd[1] >= 0) return port;
-        if (fd[0] >= 0) close(fd[0]);
-        fd[0] = -1;
+        net_shut(fd);
     }
     return 0;
 }
@@ -9295,19 +9259,14 @@ static void source_read_camera(struct source *s, int64_t now) {
     }
 }
 
-/* How many descriptors source_watch tells. poll refuses more entries than a process may have descriptors, also unused
+/* How many descriptors there are to wait for. poll refuses more entries than a process may have descriptors, also unused
  * ones: only what is open counts. */
 static int source_fds(const struct source *s) {
     if (s->kind == SOURCE_PIPE) return s->fd >= 0;
     return s->kind != SOURCE_CAMERA ? 0 : s->udp[0] >= 0 ? SOURCE_FDS : s->dial.fd >= 0;
 }
 
-/* Descriptors are ready; fds as source_watch filled it in. */
-static void source_ready(struct source *s, const struct pollfd *fds, int64_t now) {
-    int n = source_fds(s);
-    if (!n) return;
-    if (s->kind == SOURCE_PIPE && fds[0].revents) source_read_pipe(s, now);
-    if (s->kind != SOURCE_CAMERA) return;
+static void source_ready_camera(struct source *s, const struct pollfd *fds, int n, int64_t now) {
     for (int i = 1; i < n; i++)
         if (fds[i].revents && s->udp[i - 1] >= 0) source_read_udp(s, i - 1, now);
     if (fds[0].revents && s->dial.state == DIAL_OPEN) source_read_camera(s, now);
@@ -9319,10 +9278,18 @@ static void source_ready(struct source *s, const struct pollfd *fds, int64_t now
     source_settle(s, now);
 }
 
+/* Descriptors are ready; fds as source_watch filled it in. Returns how many of them were its own. */
+static int source_ready(struct source *s, const struct pollfd *fds, int64_t now) {
+    int n = source_fds(s);
+    if (n && s->kind == SOURCE_CAMERA) source_ready_camera(s, fds, n, now);
+    else if (n && fds[0].revents) source_read_pipe(s, now);
+    return n;
+}
+
 static int64_t source_tick_camera(struct source *s, bool viewers, int64_t now) {
     int64_t next;
     bool call = camera_tick(&s->camera, viewers, now, &next);
-    if (call && !dial_start(&s->dial, s->camera.url.host, s->camera.url.port)) {
+    if (call && dial_start(&s->dial, s->camera.url.host, s->camera.url.port)) {
         camera_failed(&s->camera, s->dial.why, now);
         next = now;
     }
@@ -9335,17 +9302,16 @@ static int64_t source_tick_camera(struct source *s, bool viewers, int64_t now) {
     return next;
 }
 
-/* The descriptors to wait for: source_fds of them. */
-static void source_watch(const struct source *s, struct pollfd *fds) {
-    if (!source_fds(s)) return;
-    for (int i = 0; i < source_fds(s); i++) fds[i] = (struct pollfd){-1, POLLIN, 0};
-    if (s->kind == SOURCE_PIPE) fds[0].fd = s->fd;
-    if (s->kind != SOURCE_CAMERA) return;
+/* The descriptors to wait for. Returns how many. */
+static int source_watch(const struct source *s, struct pollfd *fds) {
+    int n = source_fds(s);
+    bool camera = s->kind == SOURCE_CAMERA;
+    for (int i = 0; i < n; i++) fds[i] = (struct pollfd){i ? s->udp[i - 1] : camera ? s->dial.fd : s->fd, POLLIN, 0};
+    if (!n || !camera) return n;
     bool writes = s->dial.state == DIAL_CONNECTING || (s->dial.state == DIAL_SECURING && s->dial.tls->writes);
-    fds[0].fd = s->dial.fd;
     if (writes) fds[0].events = POLLOUT;
     else if (s->dial.state == DIAL_OPEN && s->camera.dialog.out_n) fds[0].events = POLLIN | POLLOUT;
-    for (int i = 1; i < source_fds(s); i++) fds[i].fd = s->udp[i - 1];
+    return n;
 }
 
 /* What is due; viewers: somebody watches. Returns when to call again. */
@@ -9363,14 +9329,16 @@ static int64_t source_tick(struct source *s, bool viewers, int64_t now) {
     return s->media.ended ? BASE_NEVER : base_min(s->due, sound);
 }
 
-/* Maps the pusher's clock to ours. Its jumps start anew, its drift is followed when it exceeds SOURCE_LATE. */
+/* The pusher's time on our clock; what is further from now than SOURCE_LATE is a jump, or drift: then it is now. */
+static int64_t source_time(const struct source *s, int64_t pts, int64_t now) {
+    int64_t at = pts + s->push_offset;
+    return s->pushed && at - now <= SOURCE_LATE && now - at <= SOURCE_LATE ? at : now;
+}
+
 static bool source_push(struct source *s, struct span unit, int64_t pts, int64_t now) {
     if (pts > BASE_NEVER / 4 || pts < -(BASE_NEVER / 4)) return false;
-    int64_t at = pts + s->push_offset;
-    if (!s->pushed || at - now > SOURCE_LATE || now - at > SOURCE_LATE) {
-        s->push_offset = now - pts;
-        at = now;
-    }
+    int64_t at = source_time(s, pts, now);
+    s->push_offset = at - pts;
     if (s->pushed && at <= s->push_last) at = s->push_last + 1;
     if (!media_push(&s->media, unit, at)) return false;
     s->pushed = true;
@@ -9385,8 +9353,7 @@ static uint32_t source_sound_clock(enum base_sounds kind, int64_t us) {
 
 /* Sound goes by the same clock as the pictures; G.711 of any length, Opus packet by packet. */
 static void source_push_sound(struct source *s, enum base_sounds kind, struct span bytes, int64_t pts, int64_t now) {
-    int64_t at = pts + s->push_offset;
-    if (!s->pushed || at - now > SOURCE_LATE || now - at > SOURCE_LATE) at = now;
+    int64_t at = source_time(s, pts, now);
     while (bytes.n) {
         size_t n = kind == BASE_OPUS || bytes.n < RTP_PAYLOAD ? bytes.n : RTP_PAYLOAD;
         media_push_sound(&s->media, kind, base_span(bytes.p, n), source_sound_clock(kind, at), at);
@@ -9414,11 +9381,13 @@ static const char *source_sniff(struct span head) {
     return "holds no H.264 byte stream (Annex B)";
 }
 
-/* 0, or -1 and a sentence. */
+/* How each kind is opened: 0, or -1 and a sentence; without one there was no memory. */
 static int source_open_file(struct source *s, const char *path, char *why, size_t cap) {
     struct stat st;
-    s->kind = SOURCE_FILE;
-    s->media.kind = "file";
+    if (strstr(path, "://")) { /* it may hold a password: it is not repeated */
+        snprintf(why, cap, "the scheme of the address is not one of rtsp:// and rtsps://, in small letters");
+        return -1;
+    }
     s->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a pipe must not hang the start */
     if (s->fd < 0 || fstat(s->fd, &st)) {
         snprintf(why, cap, "cannot open '%s': %s", path, strerror(errno));
@@ -9430,10 +9399,7 @@ static int source_open_file(struct source *s, const char *path, char *why, size_
     }
     s->split.cap = BASE_AU;
     s->split.buf = malloc(s->split.cap);
-    if (!s->split.buf) {
-        snprintf(why, cap, "out of memory");
-        return -1;
-    }
+    if (!s->split.buf) return -1;
     ssize_t n = read(s->fd, s->split.buf, s->split.cap);
     const char *wrong = n < 0 ? strerror(errno) : source_sniff(base_span(s->split.buf, (size_t)n));
     if (!wrong && lseek(s->fd, 0, SEEK_SET) == 0) return 0;
@@ -9443,31 +9409,25 @@ static int source_open_file(struct source *s, const char *path, char *why, size_
 
 /* Standard input. Its descriptor turns non-blocking, which its other users would see: there should be none. */
 static int source_open_pipe(struct source *s, char *why, size_t cap) {
-    s->kind = SOURCE_PIPE;
-    s->media.kind = "pipe";
     s->fd = dup(STDIN_FILENO);
     if (s->fd < 0 || !net_prepare(s->fd)) {
         snprintf(why, cap, "cannot read standard input: %s", strerror(errno));
         return -1;
     }
-    if (source_buffer(s)) return 0;
-    snprintf(why, cap, "out of memory");
-    return -1;
+    return source_buffer(s) ? 0 : -1;
 }
 
-/* Sound may come: makes room for it. false: no memory. */
-static bool source_may_sound(struct source *s, const struct source_terms *terms) {
-    if (terms->silent) return true;
+/* Sound may come: makes room for it. */
+static int source_may_sound(struct source *s, const struct source_terms *terms) {
+    if (terms->silent) return 0;
     s->media.sound = calloc(MEDIA_SOUNDS, sizeof *s->media.sound);
     s->media.may_sound = s->media.sound != NULL;
-    return s->media.may_sound;
+    return s->media.may_sound ? 0 : -1;
 }
 
 static int source_open_camera(struct source *s, const char *url, const struct source_terms *terms, char *why,
                               size_t cap) {
     struct rtsp_url u;
-    s->kind = SOURCE_CAMERA;
-    s->media.kind = "rtsp";
     if (!rtsp_read_url(text_of(url), &u)) { /* the address may hold a password: it is not repeated */
         snprintf(why, cap, "a camera's address must look like rtsp://NAME:PASSWORD@HOST:PORT/PATH");
         return -1;
@@ -9477,10 +9437,7 @@ static int source_open_camera(struct source *s, const char *url, const struct so
     s->dial.crypt = terms->crypt;
     s->buffer = malloc(BASE_AU);
     s->wire = malloc(SOURCE_WIRE);
-    if (!s->buffer || !s->wire || !source_may_sound(s, terms)) {
-        snprintf(why, cap, "out of memory");
-        return -1;
-    }
+    if (!s->buffer || !s->wire || source_may_sound(s, terms)) return -1;
     camera_start(&s->camera, &u, &s->media, terms->crypt, s->buffer, BASE_AU);
     s->camera.keep_warm = terms->keep_warm;
     return 0;
@@ -9489,8 +9446,6 @@ static int source_open_camera(struct source *s, const char *url, const struct so
 static int source_open_test(struct source *s, const char *spec, const struct source_terms *terms, char *why,
                             size_t cap) {
     const char *wrong = NULL;
-    s->kind = SOURCE_TEST;
-    s->media.kind = "test";
     s->media.on_demand = true;
     if (pattern_spec(spec, &s->pattern, &wrong)) {
         snprintf(why, cap, "test:%s: %s", spec, wrong);
@@ -9500,17 +9455,14 @@ static int source_open_test(struct source *s, const char *spec, const struct sou
     s->picture_cap = pattern_cells(&s->pattern) * SOURCE_MACROBLOCK + 256;
     s->cells = malloc(pattern_cells(&s->pattern));
     s->picture = malloc(s->picture_cap);
-    if (!s->cells || !s->picture || (s->pattern.beep && !source_may_sound(s, terms))) {
-        snprintf(why, cap, "out of memory");
-        return -1;
-    }
+    if (!s->cells || !s->picture || (s->pattern.beep && source_may_sound(s, terms))) return -1;
     pattern_start(&s->pattern, s->cells);
     return 0;
 }
 
 static void source_close(struct source *s) {
     if (!s) return;
-    if (s->fd >= 0) close(s->fd);
+    net_shut(&s->fd);
     if (s->kind == SOURCE_CAMERA) {
         if (s->camera.state == CAMERA_TALKING) dialog_teardown(&s->camera.dialog, 0);
         source_flush(s, 0);
@@ -9530,32 +9482,36 @@ static void source_close(struct source *s) {
     free(s);
 }
 
-/* NULL and a sentence when it cannot be. text NULL: access units will be pushed. */
+/* text NULL: access units will be pushed. */
+static enum source_kind source_kind_of(const char *text) {
+    if (!text) return SOURCE_PUSH;
+    if (!strcmp(text, "-")) return SOURCE_PIPE;
+    if (!strncmp(text, "test:", 5)) return SOURCE_TEST;
+    return !strncmp(text, "rtsp:", 5) || !strncmp(text, "rtsps:", 6) ? SOURCE_CAMERA : SOURCE_FILE;
+}
+
+/* NULL and a sentence when it cannot be. */
 static struct source *source_open(const char *text, const struct source_terms *terms, char *why, size_t cap) {
     struct source *s = calloc(1, sizeof *s);
-    int rc = 0;
-    if (s) {
-        s->fd = s->dial.fd = -1;
-        for (int i = 0; i < SOURCE_UDP; i++) s->udp[i] = -1;
-        s->fps = terms->fps;
-        s->history = malloc(terms->history);
-        s->packets = malloc(MEDIA_SLOTS * sizeof *s->packets);
-    }
-    if (!s || !s->history || !s->packets) {
-        snprintf(why, cap, "out of memory");
-        source_close(s);
-        return NULL;
-    }
-    s->media.kind = "push";
+    int rc = -1;
+    snprintf(why, cap, "out of memory"); /* when nothing else is said */
+    if (!s) return NULL;
+    s->kind = source_kind_of(text);
+    s->fd = s->dial.fd = -1;
+    for (int i = 0; i < SOURCE_UDP; i++) s->udp[i] = -1;
+    s->fps = terms->fps;
+    s->history = malloc(terms->history);
+    s->packets = malloc(MEDIA_SLOTS * sizeof *s->packets);
+    s->media.kind = source_kinds[s->kind];
+    if (!s->history || !s->packets) return source_close(s), NULL;
     media_start(&s->media, s->history, terms->history, s->packets, terms->drops);
-    if (text && !strncmp(text, "test:", 5)) rc = source_open_test(s, text + 5, terms, why, cap);
-    else if (text && !strcmp(text, "-")) rc = source_open_pipe(s, why, cap);
-    else if (text && (!strncmp(text, "rtsp:", 5) || !strncmp(text, "rtsps:", 6)))
-        rc = source_open_camera(s, text, terms, why, cap);
-    else if (text && strstr(text, "://")) /* it may hold a password: it is not repeated */
-        rc = -1, snprintf(why, cap, "the scheme of the address is not one of rtsp:// and rtsps://, in small letters");
-    else if (text) rc = source_open_file(s, text, why, cap);
-    else if (!source_may_sound(s, terms)) rc = -1, snprintf(why, cap, "out of memory");
+    switch (s->kind) {
+    case SOURCE_PUSH: rc = source_may_sound(s, terms); break;
+    case SOURCE_FILE: rc = source_open_file(s, text, why, cap); break;
+    case SOURCE_PIPE: rc = source_open_pipe(s, why, cap); break;
+    case SOURCE_TEST: rc = source_open_test(s, text + 5, terms, why, cap); break;
+    case SOURCE_CAMERA: rc = source_open_camera(s, text, terms, why, cap); break;
+    }
     if (!rc) return s;
     source_close(s);
     return NULL;
@@ -9615,9 +9571,7 @@ struct server {
     uint8_t page[SERVER_OUT];
     int64_t deaf; /* no descriptors left: no accepting until then */
     uint64_t told_joined;
-    int told_count;
-    int64_t told; /* when the streams' states were last looked at for the log */
-    char told_reason[BASE_STREAMS][160];
+    int64_t told;              /* when the streams' states were last looked at for the log */
     struct wcam_config config; /* the callbacks; its strings are not kept */
     size_t history;            /* bytes for each stream */
     int ids;                   /* given to sources so far */
@@ -9640,7 +9594,7 @@ static void server_drop(struct server *s, struct server_conn *c) {
     *c = s->conn[--s->conns];
 }
 
-/* Puts the response behind the connection's output. false: no memory. */
+/* The response becomes the connection's output. false: no memory. */
 static bool server_respond(const struct server *s, struct server_conn *c, struct http_resp *r) {
     size_t cap = 1024 + HTTP_EXTRA + r->body.n;
     uint8_t *p = malloc(cap);
@@ -9719,17 +9673,18 @@ static int64_t server_tell(struct server *s, int64_t now) {
     if (now - s->told < BASE_S) return s->told + BASE_S;
     s->told = now;
     for (int i = 0; i < s->site.streams; i++) {
-        const struct media *m = s->site.stream[i];
+        struct source *source = s->source[i];
+        const struct media *m = &source->media;
         const char *reason = media_reason(m);
-        if (s->told_count > i && !strncmp(reason, s->told_reason[i], sizeof s->told_reason[i] - 1)) continue;
-        text_copy(s->told_reason[i], sizeof s->told_reason[i], text_of(reason));
+        if (source->told && !strncmp(reason, source->told_reason, sizeof source->told_reason - 1)) continue;
+        source->told = true;
+        text_copy(source->told_reason, sizeof source->told_reason, text_of(reason));
         const char *slash = m->sub[0] ? "/" : "";
         if (*reason) server_log(s, WCAM_LOG_INFO, "%s%s%s: %s", m->name, slash, m->sub, reason);
         else
             server_log(s, WCAM_LOG_INFO, "%s%s%s: live, %s, %dx%d", m->name, slash, m->sub, media_codec(m),
                        m->sps->width, m->sps->height);
     }
-    s->told_count = s->site.streams;
     for (int i = 0; i < s->site.lobby.max; i++) {
         struct viewer *v = s->site.lobby.slot[i];
         if (!v || !v->moved) continue;
@@ -9751,7 +9706,6 @@ static void server_attach(struct server *s, struct source *source, struct span n
     text_copy(source->media.name, sizeof source->media.name, name);
     text_copy(source->media.sub, sizeof source->media.sub, sub);
     s->source[site->streams] = source;
-    s->told_reason[site->streams][0] = 0;
     site_add(site, &source->media);
 }
 
@@ -9810,10 +9764,8 @@ static void server_close_opened(struct server *s, int64_t now) {
         for (int k = i + 1; k < site->streams; k++) {
             s->source[k - 1] = s->source[k];
             site->stream[k - 1] = site->stream[k];
-            memcpy(s->told_reason[k - 1], s->told_reason[k], sizeof s->told_reason[k]);
         }
         site->streams--;
-        s->told_count = (int)base_min(s->told_count, site->streams);
     }
 }
 
@@ -9968,7 +9920,7 @@ static bool server_read(struct server_conn *c, int64_t now) {
     if (!server_grow(c)) return false;
     ssize_t n = recv(c->fd, c->in + c->in_n, c->in_cap - c->in_n, 0);
     if (n == 0) return false;
-    if (n < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+    if (n < 0) return net_later();
     if (c->socket) c->deadline = now + SERVER_IDLE, c->pinged = false;
     else if (!c->in_n) c->deadline = now + SERVER_REQUEST; /* for the whole request: drops feed no clock */
     c->in_n += (size_t)n;
@@ -9979,7 +9931,7 @@ static bool server_read(struct server_conn *c, int64_t now) {
 static bool server_write(struct server_conn *c, int64_t now) {
     if (!c->out) return true;
     ssize_t n = send(c->fd, c->out + c->out_at, c->out_n - c->out_at, MSG_NOSIGNAL);
-    if (n < 0) return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR;
+    if (n < 0) return net_later();
     c->out_at += (size_t)n;
     if (c->out_at < c->out_n) return true;
     free(c->out);
@@ -9998,7 +9950,7 @@ static bool server_write(struct server_conn *c, int64_t now) {
 /* Throws away what comes behind the last word. false: the peer has closed, too. */
 static bool server_drain(struct server_conn *c) {
     ssize_t n = recv(c->fd, c->in, c->in_cap, 0);
-    return n > 0 || (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR));
+    return n > 0 || (n < 0 && net_later());
 }
 
 static bool server_conn_tick(struct server *s, struct server_conn *c, short events, int64_t now) {
@@ -10054,10 +10006,10 @@ static void server_accept(struct server *s, int listener, int64_t now) {
         }
         if (s->conns == SERVER_CONNS) server_make_room(s);
         struct server_conn *c = &s->conn[s->conns++];
-        *c = (struct server_conn){
-            .fd = fd, .from = net_from_os((struct sockaddr *)&peer), .deadline = now + SERVER_IDLE};
-        n = sizeof peer;
-        if (!getsockname(fd, (struct sockaddr *)&peer, &n)) c->local = net_from_os((struct sockaddr *)&peer);
+        *c = (struct server_conn){.fd = fd,
+                                  .from = net_from_os((struct sockaddr *)&peer),
+                                  .local = net_local(fd),
+                                  .deadline = now + SERVER_IDLE};
         net_set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
     }
 }
@@ -10105,7 +10057,7 @@ static int server_watch(const struct server *s, struct pollfd *fds) {
     for (int i = 0; i < 5; i++) fds[n++] = (struct pollfd){fixed[i], POLLIN, 0};
     for (int i = 0; i < s->conns; i++)
         fds[n++] = (struct pollfd){s->conn[i].fd, (short)(s->conn[i].out ? POLLOUT : POLLIN), 0};
-    for (int i = 0; i < s->site.streams; n += source_fds(s->source[i++])) source_watch(s->source[i], fds + n);
+    for (int i = 0; i < s->site.streams; i++) n += source_watch(s->source[i], fds + n);
     return n;
 }
 
@@ -10115,18 +10067,18 @@ static void server_handle(struct server *s, const struct pollfd *fds, int n, int
         while (read(s->net.wake[0], sink, sizeof sink) > 0) continue;
     for (int i = 0; i < 2; i++)
         if (fds[1 + i].revents) server_udp(s, s->net.udp[i], now);
-    for (int i = 0, at = 5 + s->conns; i < s->site.streams && at < n; i++) {
-        int own = source_fds(s->source[i]);
-        source_ready(s->source[i], fds + at, now);
-        at += own;
-    }
+    for (int i = 0, at = 5 + s->conns; i < s->site.streams && at < n; i++)
+        at += source_ready(s->source[i], fds + at, now);
     for (int i = s->conns - 1; i >= 0; i--) /* downwards: a dropped one is replaced by the last */
         if (!server_conn_tick(s, &s->conn[i], fds[5 + i].revents, now)) server_drop(s, &s->conn[i]);
     for (int i = 0; i < 2; i++)
         if (fds[3 + i].revents) server_accept(s, s->net.tcp[i], now);
 }
 
-static int64_t server_deadline(const struct server *s, int64_t next, int64_t now) {
+/* Does what is due and sends it. Returns when to call again. */
+static int64_t server_due(struct server *s, int64_t now) {
+    int64_t next = server_tick(s, now);
+    net_flush(&s->net);
     for (int i = 0; i < s->conns; i++) next = base_min(next, s->conn[i].more ? 0 : s->conn[i].deadline);
     return s->deaf > now ? base_min(next, s->deaf) : next;
 }
@@ -10134,8 +10086,7 @@ static int64_t server_deadline(const struct server *s, int64_t next, int64_t now
 /* One round: wait at most wait_us, serve. Returns the microseconds until the next must come, -1 on errors. */
 static int64_t server_round(struct server *s, int64_t wait_us) {
     struct pollfd fds[SERVER_FDS];
-    int64_t now = net_now(), next = server_deadline(s, server_tick(s, now), now);
-    net_flush(&s->net);
+    int64_t now = net_now(), next = server_due(s, now);
     int n = server_watch(s, fds);
     int64_t wait = base_max(0, base_min(wait_us, base_min(next - now, 1000 * BASE_S)));
     int ready = poll(fds, (nfds_t)n, (int)((wait + BASE_MS - 1) / BASE_MS));
@@ -10143,16 +10094,14 @@ static int64_t server_round(struct server *s, int64_t wait_us) {
     s->unseen = s->unseen || ready > 0 || next != s->news; /* the look itself is no event */
     now = net_now();
     server_handle(s, fds, n, now);
-    next = server_deadline(s, server_tick(s, now), now);
-    net_flush(&s->net);
-    return base_max(0, next - now);
+    return base_max(0, server_due(s, now) - now);
 }
 
 /* ==== 35 wcam ===============================================================
  * The C API; webrtc_cam.h is its manual.
  * world; uses base, bytes, text, crypt, dtls, rtsp, seal, media, intake, viewer, guard, site, net, source, server
  */
-enum wcam_defaults { WCAM_PORT = 8080, WCAM_VIEWERS = 64, WCAM_VIEWERS_MAX = 4096 };
+enum wcam_defaults { WCAM_VIEWERS = 64, WCAM_VIEWERS_MAX = 4096 };
 
 struct wcam {
     struct server server;
@@ -10167,6 +10116,9 @@ static int wcam_fail(wcam *w, int error, const char *format, ...) {
     va_end(args);
     return error;
 }
+
+/* The time: ours, or without sockets the caller's as last seen. */
+static int64_t wcam_now(const wcam *w) { return w->server.sockets ? net_now() : w->server.site.born; }
 
 static void wcam_emit(void *to, const struct path *path, const uint8_t *p, size_t n) {
     const struct wcam_config *c = &((struct server *)to)->config;
@@ -10271,10 +10223,11 @@ static int wcam_open_sockets(wcam *w, const struct wcam_config *c) {
     struct wr url = bytes_wr(w->url, sizeof w->url - 1);
     static const uint8_t one[4] = {127, 0, 0, 1};
     bool local = base_addr_any(&a) || (base_addr_loopback(&a) && (a.family == 6 || !memcmp(a.ip, one, 4)));
-    text_put(&url, a.family == 6 && !local ? "http://[" : "http://");
+    bool six = a.family == 6 && !local;
+    text_put(&url, six ? "http://[" : "http://");
     if (local) text_put(&url, "localhost");
     else text_put_ip(&url, &a);
-    text_putf(&url, "%s:%u/", a.family == 6 && !local ? "]" : "", s->net.port);
+    text_putf(&url, "%s:%u/", six ? "]" : "", s->net.port);
     return wcam_find_candidates(w, c, &a);
 }
 
@@ -10337,7 +10290,7 @@ int wcam_create(const struct wcam_config *config, wcam **out) {
 void wcam_destroy(wcam *w) {
     if (!w) return;
     struct server *s = &w->server;
-    int64_t now = s->sockets ? net_now() : s->site.born;
+    int64_t now = wcam_now(w);
     for (int i = 0; i < s->site.lobby.max && s->site.lobby.slot; i++)
         if (s->site.lobby.slot[i]) viewer_close(s->site.lobby.slot[i], "the server stops", now);
     if (s->sockets) net_flush(&s->net);
@@ -10361,7 +10314,7 @@ int wcam_add(wcam *w, const char *name, const char *source, double fps) {
         return wcam_fail(w, WCAM_EINVAL, "'%s' is not a camera name: up to 32 of A-Z a-z 0-9 _ -", name);
     for (size_t i = 0; i < sizeof reserved / sizeof *reserved; i++)
         if (text_is(camera, reserved[i])) return wcam_fail(w, WCAM_EINVAL, "'%s' is a reserved name", reserved[i]);
-    if (!w->server.sockets && source && !strncmp(source, "rtsp", 4) && strstr(source, "://"))
+    if (!w->server.sockets && source_kind_of(source) == SOURCE_CAMERA)
         return wcam_fail(w, WCAM_EINVAL, "without sockets there are no cameras: push their pictures");
     if (site_stream(site, camera, sub)) return wcam_fail(w, WCAM_EINVAL, "there are two cameras named '%s'", name);
     if (site->streams == BASE_STREAMS) return wcam_fail(w, WCAM_EFULL, "more than %d streams", BASE_STREAMS);
@@ -10386,9 +10339,8 @@ int wcam_push(wcam *w, int stream, const void *unit, size_t n, int64_t pts_us) {
         w->server.site.drops[DROP_H264_LARGE]++;
         return wcam_fail(w, WCAM_EFULL, "the access unit is larger than 4 MiB");
     }
-    int64_t now = w->server.sockets ? net_now() : w->server.site.born;
     if (!w->clocked) return wcam_fail(w, WCAM_EINVAL, "call wcam_tick first: it tells the time");
-    if (!source_push(s, base_span(unit, n), pts_us, now))
+    if (!source_push(s, base_span(unit, n), pts_us, wcam_now(w)))
         return wcam_fail(w, WCAM_EINVAL, "there is no start code (Annex B) in the access unit, or its time is none");
     return 0;
 }
@@ -10398,7 +10350,7 @@ int wcam_push_bytes(wcam *w, int stream, const void *bytes, size_t n) {
     if (!s || s->kind != SOURCE_PUSH) return wcam_fail(w, WCAM_EGONE, "stream %d is not one that is pushed", stream);
     if (!w->clocked) return wcam_fail(w, WCAM_EINVAL, "call wcam_tick first: it tells the time");
     if (!source_buffer(s)) return wcam_fail(w, WCAM_ENOMEM, "out of memory");
-    intake_bytes(&s->intake, base_span(bytes, n), w->server.sockets ? net_now() : w->server.site.born);
+    intake_bytes(&s->intake, base_span(bytes, n), wcam_now(w));
     return 0;
 }
 
@@ -10411,8 +10363,7 @@ int wcam_push_audio(wcam *w, int stream, enum wcam_audio format, const void *byt
         return wcam_fail(w, WCAM_EINVAL, "the format, the length or the time of the sound is none");
     if (format == WCAM_OPUS && n > RTP_PAYLOAD)
         return wcam_fail(w, WCAM_EFULL, "the Opus packet is larger than a datagram");
-    source_push_sound(s, (enum base_sounds)format, base_span(bytes, n), pts_us,
-                      w->server.sockets ? net_now() : w->server.site.born);
+    source_push_sound(s, (enum base_sounds)format, base_span(bytes, n), pts_us, wcam_now(w));
     return 0;
 }
 
@@ -10460,7 +10411,7 @@ int wcam_offer(wcam *w, int stream, const char *offer, size_t n, char *answer, s
     struct wr out = bytes_wr(answer, cap - 1);
     struct viewer_join join = {&s->media, base_span(offer, n), site->candidate, site->candidates, false};
     server_reserve_viewer(&w->server);
-    int rc = viewer_answer(&site->lobby, &join, w->server.sockets ? net_now() : site->born, &out, &v, &why);
+    int rc = viewer_answer(&site->lobby, &join, wcam_now(w), &out, &v, &why);
     if (rc) return wcam_fail(w, rc, "%s", why);
     answer[out.n] = 0;
     text_copy(id, 24, text_of(v->id));
@@ -10470,11 +10421,10 @@ int wcam_offer(wcam *w, int stream, const char *offer, size_t n, char *answer, s
 int wcam_hang_up(wcam *w, const char *id) {
     struct viewer *v = viewer_by_id(&w->server.site.lobby, text_of(id));
     if (!v) return wcam_fail(w, WCAM_EGONE, "there is no such viewer");
-    viewer_close(v, "hung up", w->server.sockets ? net_now() : w->server.site.born);
+    viewer_close(v, "hung up", wcam_now(w));
     return 0;
 }
 
-/* Without sockets site.born is the caller's clock as last seen. */
 void wcam_input(wcam *w, const struct wcam_addr *from, void *bytes, size_t n, int64_t now_us) {
     struct path path = {*from, {0}};
     w->server.site.born = now_us;
@@ -10572,7 +10522,7 @@ struct main_args {
     const char *allowed[GUARD_LIST + 1];
     double fps;
     enum wcam_log_level level;
-    char *text; /* of the argument files, one after the other */
+    char text[MAIN_FILE]; /* of the argument files, one after the other */
     size_t text_n;
 };
 
@@ -10613,10 +10563,7 @@ static void main_help(void) {
 /* Takes the lines of an argument file as arguments; "--name value" on one line is two. */
 static int main_read_file(struct main_args *a, const char *path) {
     FILE *f = fopen(path, "r");
-    if (!f) {
-        main_bad("cannot open '%s': %s", path, strerror(errno));
-        return 1;
-    }
+    if (!f) return main_bad("cannot open '%s': %s", path, strerror(errno)), 1;
     char *text = a->text + a->text_n;
     size_t n = fread(text, 1, MAIN_FILE - a->text_n - 1, f);
     bool whole = fgetc(f) == EOF, broken = ferror(f);
@@ -10644,14 +10591,13 @@ static int main_read_file(struct main_args *a, const char *path) {
 }
 
 static int main_gather(struct main_args *a, int argc, char **argv) {
-    for (int i = 1; i < argc; i++) {
-        int rc = 0;
+    int rc = 0;
+    for (int i = 1; i < argc && !rc; i++) {
         if (a->argc + 2 >= MAIN_ARGS) return main_bad("too many arguments");
         if (argv[i][0] == '@') rc = main_read_file(a, argv[i] + 1);
         else a->argv[a->argc++] = argv[i];
-        if (rc) return rc;
     }
-    return 0;
+    return rc;
 }
 
 static int main_add(const char **list, const char *value, const char *option) {
@@ -10810,14 +10756,11 @@ static void main_fill_descriptors(void) {
 int main(int argc, char **argv) {
     main_fill_descriptors();
     struct main_args *a = calloc(1, sizeof *a);
-    char *text = malloc(MAIN_FILE);
-    if (!a || !text) return main_bad("out of memory"), 1;
+    if (!a) return main_bad("out of memory"), 1;
     a->level = WCAM_LOG_INFO;
-    a->text = text;
     int rc = main_gather(a, argc, argv);
     if (!rc) rc = main_parse(a);
     rc = rc < 0 ? 0 : rc ? rc : main_serve(a);
-    free(text);
     free(a);
     return rc;
 }

@@ -101,10 +101,8 @@ static struct site *world_reset(void) {
     memset(&s->site.lobby.left, 0, sizeof s->site.lobby.left);
     s->site.lobby.wall = s->told = 0;
     s->told_joined = 0;
-    s->told_count = 0;
     s->site.candidates = 0;
     memset(s->site.lobby.hint, 0, sizeof s->site.lobby.hint);
-    memset(s->told_reason, 0, sizeof s->told_reason);
     memset(s->site.drops, 0, sizeof s->site.drops);
     memset(&s->site.guard, 0, sizeof s->site.guard);
     world_seed(&s->site.crypt);

@@ -20,7 +20,7 @@ static bool pipe_write(const uint8_t *p, size_t n) {
 int main(int argc, char **argv) {
     struct source *s = calloc(1, sizeof *s);
     const struct source_terms terms = {.silent = true};
-    char why[256];
+    char why[256] = "out of memory";
     if (!s) return 1;
     s->fd = s->dial.fd = -1;
     for (int i = 0; i < SOURCE_UDP; i++) s->udp[i] = -1;
