@@ -3432,7 +3432,7 @@ static struct span http_header(const struct http_req *q, const char *name) {
 /* GET, or HEAD, which is a GET without the body (RFC 9110 9.3.2). */
 static bool http_gets(const struct http_req *q) { return text_is(q->method, "GET") || text_is(q->method, "HEAD"); }
 
-/* A method that changes nothing. */
+/* A method that changes nothing (RFC 9110 9.2.1). */
 static bool http_safe(const struct http_req *q) { return http_gets(q) || text_is(q->method, "OPTIONS"); }
 
 /* Is word in a header's comma-separated list? */
@@ -3650,7 +3650,7 @@ static void http_problem(struct http_resp *r, int status, const char *detail) {
     text_put(&r->body, "}\n");
 }
 
-/* allow: the methods that this address takes. */
+/* allow: the methods that this address takes (RFC 9110 15.5.6). */
 static void http_not_allowed(struct http_resp *r, const char *allow, const char *detail) {
     text_putf(&r->extra, "Allow: %s\r\n", allow);
     http_problem(r, 405, detail);
@@ -4078,6 +4078,7 @@ static void rtsp_rank(struct rtsp_auth *a, const struct rtsp_auth *seen, struct 
         }
         t.strength = !algorithm.n || text_like(algorithm, "md5") ? 2 : text_like(algorithm, "sha-256") ? 3 : 0;
     }
+    if (t.strength == 2 && !mbedtls_md_info_from_type(MBEDTLS_MD_MD5)) t.strength = 0; /* a small mbedTLS */
     if (t.strength > a->strength && !t.bad) *a = t;
 }
 
@@ -4118,7 +4119,8 @@ static void rtsp_digest(const struct rtsp_auth *a, char out[2 * CRYPT_HASH_MAX +
     crypt_wipe(text, sizeof text);
 }
 
-/* The Authorization line of one request. cnonce: random text of this conversation. */
+/* The Authorization line of one request: Basic (RFC 7617 2) or Digest (RFC 7616 3.4). cnonce: random text of this
+ * conversation. */
 static void rtsp_authorize(struct rtsp_auth *a, const struct rtsp_url *u, const char *method, const char *uri,
                            const char *cnonce, struct wr *w) {
     char ha1[2 * CRYPT_HASH_MAX + 1], ha2[sizeof ha1], response[sizeof ha1], nc[12];
@@ -4239,7 +4241,7 @@ static void rtsp_read_sdp(struct span text, struct rtsp_sdp *sdp) {
     rtsp_keep(sdp, &t);
 }
 
-/* sprop-parameter-sets as NAL units with start codes. */
+/* sprop-parameter-sets (RFC 6184 8.1) as NAL units with start codes. */
 static void rtsp_put_sets(struct wr *w, struct span list) {
     while (list.n) {
         struct wr undo = *w;
@@ -4278,7 +4280,8 @@ static bool rtsp_resolve(char to[RTSP_URL], const char *base, struct span s) {
  *   OPTIONS -> DESCRIBE -> SETUP (video) -> SETUP (audio) -> PLAY -> PLAYING
  *   any --refused, silence, nothing to show--> FAILED
  *
- * One request is under way at a time. Of what a camera answers the status counts, not its CSeq: some get that wrong.
+ * One request is under way at a time. DEVIATION: of what a camera answers the status counts, not its CSeq (RFC 2326
+ * 12.17): some get that wrong.
  * pure; uses base, bytes, text, crypt, rtsp
  */
 enum dialog_state {
@@ -4434,6 +4437,7 @@ static bool dialog_track(struct dialog *d, struct dialog_track *t, const struct 
     return rtsp_resolve(t->control, d->base, from->control);
 }
 
+/* What there is to see, and where: addresses are relative to the first one known (RFC 2326 C.1.1). */
 static void dialog_described(struct dialog *d, const struct rtsp_message *m, int64_t now) {
     struct rtsp_sdp sdp;
     struct span base = rtsp_header(m, "content-base");
@@ -4471,6 +4475,7 @@ static bool dialog_pair(struct span s, uint64_t max, uint64_t out[2]) {
     return true;
 }
 
+/* RFC 2326 12.37 and 12.39: what the session is called and how long it lives, which way its packets go. */
 static void dialog_set_up(struct dialog *d, struct dialog_track *t, const struct rtsp_message *m, int64_t now) {
     struct span list = rtsp_header(m, "transport"), session = rtsp_header(m, "session");
     bool interleaved = false, ported = false;
@@ -4590,7 +4595,8 @@ static enum dialog_event dialog_input(struct dialog *d, struct span in, int64_t 
             return DIALOG_STEP; /* some send the first picture ahead of the answer to PLAY */
         if (channel == d->video.channel) return DIALOG_VIDEO;
         if (channel == d->audio.channel) return DIALOG_AUDIO;
-        return channel == d->video.channel + 1 || channel == d->audio.channel + 1 ? DIALOG_CONTROL : DIALOG_STEP;
+        bool sound = d->audio.channel >= 0 && channel == d->audio.channel + 1;
+        return sound || channel == d->video.channel + 1 ? DIALOG_CONTROL : DIALOG_STEP;
     }
     int begins = rtsp_begins(in), rc = begins <= 0 ? begins : rtsp_read(in, &m);
     if (begins > 0 && in.p[0] == 'H' && d->state != DIALOG_PLAYING) {
@@ -6706,15 +6712,11 @@ static void whep_patch(const struct whep *w, const struct viewer *v, struct http
 }
 
 static void whep_endpoint(const struct whep *w, struct http_resp *r) {
-    struct span method = w->req->method;
-    if (text_is(method, "POST")) whep_post(w, r);
-    else if (text_is(method, "GET") || text_is(method, "HEAD")) {
+    if (text_is(w->req->method, "POST")) whep_post(w, r);
+    else if (http_gets(w->req)) {
         r->status = 200;
         r->type = "application/sdp";
-    } else {
-        text_put(&r->extra, "Allow: GET, HEAD, OPTIONS, POST\r\n");
-        http_problem(r, 405, "The WHEP endpoint takes POST.");
-    }
+    } else http_not_allowed(r, "GET, HEAD, OPTIONS, POST", "The WHEP endpoint takes POST.");
 }
 
 static void whep_session(const struct whep *w, struct http_resp *r) {
@@ -6726,13 +6728,10 @@ static void whep_session(const struct whep *w, struct http_resp *r) {
         viewer_close(v, "the viewer hung up", w->now);
         r->status = 200;
     } else if (text_is(method, "PATCH")) whep_patch(w, v, r);
-    else if (text_is(method, "GET") || text_is(method, "HEAD")) {
+    else if (http_gets(w->req)) {
         r->status = 200;
         text_putf(&r->extra, "ETag: \"%s\"\r\n", v->etag);
-    } else {
-        text_put(&r->extra, "Allow: DELETE, GET, HEAD, OPTIONS, PATCH\r\n");
-        http_problem(r, 405, "A WHEP session takes PATCH and DELETE.");
-    }
+    } else http_not_allowed(r, "DELETE, GET, HEAD, OPTIONS, PATCH", "A WHEP session takes PATCH and DELETE.");
 }
 
 static void whep_serve(const struct whep *w, struct http_resp *r) {
