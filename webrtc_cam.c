@@ -5509,7 +5509,8 @@ static bool camera_tick(struct camera *c, bool viewers, int64_t now, int64_t *ne
  *
  *   the link is strained for ADAPT_PATIENCE: ADAPT_LOWER, to the lesser stream
  *   later, when it is not: ADAPT_TRY, padding makes as much of it as the better stream would
- *   it carried that: ADAPT_HIGHER; at the first sign that it does not: ADAPT_END, and twice the wait to the next try
+ *   it carried that, or nothing comes any more: ADAPT_HIGHER
+ *   at the first sign that it does not: ADAPT_END, and twice the wait to the next try
  *
  * pure; uses base
  */
@@ -5523,6 +5524,7 @@ static bool camera_tick(struct camera *c, bool viewers, int64_t now, int64_t *ne
 #define ADAPT_WAIT_MAX (160 * BASE_S)  /* up to this */
 #define ADAPT_STABLE   (60 * BASE_S)   /* on the better stream: what came before is forgotten */
 #define ADAPT_QUEUE    (150 * BASE_MS) /* that packets wait on the way, beyond the least round trip */
+#define ADAPT_SILENCE  (5 * BASE_S)    /* of a lesser stream, until the better one has to do */
 enum adapt_limits {
     ADAPT_LOSS = 10,  /* percent of packets that no repair makes up for */
     ADAPT_SOME = 2,   /* percent that say something together with an estimate below the stream's rate */
@@ -5534,6 +5536,7 @@ enum adapt_advice { ADAPT_STAY, ADAPT_LOWER, ADAPT_HIGHER, ADAPT_TRY, ADAPT_END 
 /* What is known of the link and the streams. */
 struct adapt_view {
     bool lesser, better;         /* there is such a stream */
+    bool silent;                 /* nothing comes from the one that is sent */
     unsigned kbps;               /* of the stream that is sent, in the mean */
     unsigned remb_kbps;          /* the browser's estimate of the link; 0: unknown */
     uint32_t reports, seq, lost; /* receiver reports so far; the newest one's highest number, and packets lost in all */
@@ -5541,11 +5544,11 @@ struct adapt_view {
 };
 
 struct adapt {
-    int64_t looked, strained; /* strained: since when; 0: it is not */
-    int64_t wait, due;        /* for the next try */
-    int64_t tried, raised;    /* when the try that runs began, 0: none; when the better stream was taken last */
-    int64_t rtt;              /* the least */
-    struct adapt_view before; /* when it was looked at last, or when the try began */
+    int64_t looked, strained, silent; /* the last two: since when; 0: it is not */
+    int64_t wait, due, shut;          /* for the next try; the lesser stream gave nothing: it is not asked for before */
+    int64_t tried, raised;            /* when the try that runs began, 0: none; when the better stream was taken last */
+    int64_t rtt;                      /* the least */
+    struct adapt_view before;         /* when it was looked at last, or when the try began */
 };
 
 /* Packets lost since then, in percent. */
@@ -5574,7 +5577,8 @@ static void adapt_changed(struct adapt *a, const struct adapt_view *v, bool high
     if (!done || (!higher && soon)) adapt_fail(a, now);
     else if (higher) a->raised = now;
     else a->wait = ADAPT_WAIT, a->due = now + a->wait;
-    a->strained = 0;
+    if (!done && !higher) a->shut = a->due;
+    a->strained = a->silent = 0;
     a->looked = now;
     a->before = *v;
 }
@@ -5595,12 +5599,15 @@ static enum adapt_advice adapt_look(struct adapt *a, const struct adapt_view *v,
     if (now - a->looked < (a->tried ? ADAPT_GLANCE : ADAPT_LOOK)) return ADAPT_STAY;
     a->looked = now;
     if (v->rtt && (!a->rtt || v->rtt < a->rtt)) a->rtt = v->rtt;
+    a->silent = !v->silent ? 0 : a->silent ? a->silent : now;
+    if (v->better && v->silent && now - a->silent >= ADAPT_SILENCE) return a->tried = 0, ADAPT_HIGHER;
     if (a->tried) return adapt_judge(a, v, now);
     if (v->reports == a->before.reports) return ADAPT_STAY;
     bool strained = adapt_strained(a, v);
     a->strained = !strained ? 0 : a->strained ? a->strained : now;
     a->before = *v;
-    if (strained) return v->lesser && now - a->strained >= ADAPT_PATIENCE ? ADAPT_LOWER : ADAPT_STAY;
+    bool lower = v->lesser && now >= a->shut && strained && now - a->strained >= ADAPT_PATIENCE;
+    if (strained) return lower ? ADAPT_LOWER : ADAPT_STAY;
     bool queued = adapt_queued(a, v);
     a->rtt += base_min(v->rtt - a->rtt, ADAPT_QUEUE) / 64; /* networks change */
     if (!v->better || queued || now < a->due) return ADAPT_STAY;
@@ -5905,7 +5912,8 @@ static void sender_move(struct sender *s, struct media *to, int64_t now) {
 
 static bool sender_may_move(const struct sender *s, int64_t now) {
     const struct media *m = s->next;
-    return m && media_joinable(m) && (m->gop >= s->next_from || now - s->next_since >= SENDER_IDR);
+    bool plays = m && media_joinable(m) && !m->unplayable && m->policy <= s->media->policy;
+    return plays && (m->gop >= s->next_from || now - s->next_since >= SENDER_IDR);
 }
 
 /* The same SSRC goes on with the other stream. What was lost of the one before is not worth repeating any more. */
@@ -5918,6 +5926,7 @@ static void sender_change(struct sender *s) {
     s->still = MEDIA_NONE;
     s->state = SENDER_CATCHING_UP;
     s->sound.cursor = s->media->sounds;
+    s->pad.kbps = 0;
 }
 
 /* Puts the cursor where sending can begin or go on. false: nowhere yet. */
@@ -6551,6 +6560,7 @@ static int64_t viewer_adapt(struct viewer *v, int64_t now) {
     const struct media *m = s->media;
     struct adapt_view view = {.lesser = m->lesser != NULL,
                               .better = m != v->media,
+                              .silent = m->ended || m->gop == MEDIA_NONE,
                               .kbps = m->mean_kbps,
                               .remb_kbps = (unsigned)(s->remb / 1000),
                               .reports = s->reports,
