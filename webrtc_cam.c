@@ -5625,6 +5625,8 @@ static enum adapt_advice adapt_look(struct adapt *a, const struct adapt_view *v,
  * SENDER_FRAME_GAP, and a newer IDR ends the replay. One pacer bounds bursts in all states; loss slows it down.
  * Sequence numbers are contiguous. Which packet of the history went out under which number is kept in runs, one for
  * each access unit: a NACK is answered through them, and what has left them or the history is not.
+ * Another stream of the camera takes over at its IDR: the same SSRC goes on, the number where it did so is the floor of
+ * what is repeated. Padding, to try what a link carries, is the newest packets once more.
  * pure; uses base, bytes, seal, rtp, rtcp, media, adapt
  */
 enum sender_limits {

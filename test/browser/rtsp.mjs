@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 import { BIN, Skip, check, executable, inbound, needProgram, open, runTests, serve, shut, spread, status, tmp, until } from './harness.mjs';
+import { relay } from './relay.mjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const WATCH = Number(process.env.WCAM_WATCH || 30);
@@ -187,6 +188,40 @@ test('GStreamer with AAC: the picture alone, and why', async () => withAll([awai
     check(!s.audio.packetsReceived, `${s.audio.packetsReceived} packets of sound came`);
     note(`AAC: ${stream.audio_reason}`);
   }))));
+
+// The cameras are called and left as the viewer comes and goes between their streams; the sound changes its codec meanwhile.
+test('main and sub of a camera: moved on a slow network and back, with sound', async () => withAll(
+  [await gstreamer(film(), '--loop', '--sound', 'pcmu'), await camera(SPEC, '--sound', 'opus')], (main, sub) =>
+    withServer([`cam=${main.url}`, `cam/sub=${sub.url}`], async server => {
+      const net = await relay(server.port, { down: { rate: 1e6, queue: 60000, delay: 10 }, up: { delay: 10 } });
+      const page = await open(browser, 'about:blank');
+      await page.route('**/cam/whep', async route => {
+        const response = await route.fetch(), body = await response.text();
+        await route.fulfill({ response, body: route.request().method() === 'POST' ? net.rewrite(body) : body });
+      });
+      try {
+        await page.goto(server.url + '/cam');
+        const begun = Date.now(), took = () => ((Date.now() - begun) / 1000).toFixed(1);
+        const viewer = async () => (await server.api()).sessions[0] || {};
+        const heard = async () => (await received(page)).audio.packetsReceived;
+        const sources = async () => (await server.api()).streams.map(s => s.reason);
+        await until(viewer, v => v.stream === 'sub', 15000, 'the move to sub');
+        await status(page, /320×240 .* the network is too slow for the large picture/);
+        const moved = took(), then = await heard();
+        await until(heard, n => n > then + 50, 5000, 'sound of sub');
+        await until(sources, r => /when somebody watches/.test(r[0]) && !r[1], 15000, 'main to be left');
+        net.down.set({ rate: 0 });
+        await until(viewer, v => v.stream === '', 45000, 'the way back');
+        await status(page, /^Live · 640×360/);
+        const before = await heard();
+        await until(heard, n => n > before + 50, 5000, 'sound of main');
+        note(`1 Mbit/s for 2: on sub after ${moved} s; main again ${took()} s after the beginning, with ${(await viewer()).probes} tries`);
+        check(await page.evaluate(() => window.__pcs.length) === 1, 'the page made another connection');
+      } finally {
+        await shut(page);
+        await net.close();
+      }
+    })));
 
 // GStreamer gives all pictures of a raw file the same timestamp: only the marker tells them apart. Parameter sets come with
 // every keyframe, and belong to it.
