@@ -9700,9 +9700,11 @@ static int64_t server_tell(struct server *s, int64_t now) {
         struct viewer *v = s->site.lobby.slot[i];
         if (!v || !v->moved) continue;
         v->moved = false;
-        server_log(s, WCAM_LOG_INFO, "%s: a viewer's network carries %s: moved to %s", v->media->name,
-                   v->sender.media == v->media ? "the better stream again" : "no more",
-                   v->sender.media->sub[0] ? v->sender.media->sub : SITE_MAIN);
+        const char *to = v->sender.media->sub[0] ? v->sender.media->sub : SITE_MAIN;
+        if (v->sender.media == v->media) server_log(s, WCAM_LOG_INFO, "%s: a viewer is back on %s", v->media->name, to);
+        else
+            server_log(s, WCAM_LOG_INFO, "%s: a viewer's network does not carry this stream: moved to %s",
+                       v->media->name, to);
     }
     if (s->site.lobby.joined != s->told_joined)
         server_log(s, WCAM_LOG_INFO, "%d watching, %llu came since the start", s->site.lobby.count,
