@@ -172,6 +172,7 @@ struct emit {
     X(DROP_RTP_UNEXPECTED, "rtp_unexpected")           \
     X(DROP_RTP_MALFORMED, "rtp_malformed")             \
     X(DROP_RTP_INCOMPLETE, "rtp_incomplete_picture")   \
+    X(DROP_SOUND_LARGE, "sound_large")                 \
     X(DROP_RTCP_EARLY, "rtcp_early")                   \
     X(DROP_RTCP_UNSEAL, "rtcp_unseal")                 \
     X(DROP_RTCP_MALFORMED, "rtcp_malformed")           \
@@ -4293,7 +4294,12 @@ enum dialog_state {
     DIALOG_PLAYING,
     DIALOG_FAILED
 };
-enum dialog_limits { DIALOG_OUT = 4096, DIALOG_STALE = 3 };
+enum dialog_limits {
+    DIALOG_OUT = 4096,
+    DIALOG_STALE = 3,
+    DIALOG_NOISE = 64 * 1024, /* bytes in a row that are neither message nor media */
+    DIALOG_CHATTER = 1000     /* messages in a row that are no answers */
+};
 #define DIALOG_PATIENCE (10 * BASE_S) /* with an unanswered request */
 #define DIALOG_ALIVE    (30 * BASE_S) /* between two signs of life; less when the camera's timeout is shorter */
 
@@ -4336,6 +4342,7 @@ struct dialog {
     int64_t sent, next_alive, alive; /* sent: when the request under way left; 0: none is */
     uint8_t sets[RTSP_SETS];
     size_t sets_n;
+    size_t noise, chatter;
     uint8_t out[DIALOG_OUT]; /* to be sent: the caller takes it out */
     size_t out_n;
 };
@@ -4562,12 +4569,12 @@ static void dialog_answer(struct dialog *d, const struct rtsp_message *m) {
 }
 
 static enum dialog_event dialog_message(struct dialog *d, const struct rtsp_message *m, int64_t now) {
-    if (!m->status) {
-        dialog_answer(d, m);
-        return DIALOG_STEP;
-    }
-    if (m->status < 200 || d->state == DIALOG_FAILED) return DIALOG_STEP;
-    bool asked = d->sent != 0, playing = d->state == DIALOG_PLAY;
+    bool asked = d->sent != 0 && m->status >= 200, playing = d->state == DIALOG_PLAY;
+    d->chatter = asked ? 0 : d->chatter + 1;
+    if (d->chatter > DIALOG_CHATTER) dialog_fail(d, "The camera sends messages without end.");
+    if (d->state == DIALOG_FAILED) return DIALOG_STEP;
+    if (!m->status) dialog_answer(d, m);
+    if (m->status < 200) return DIALOG_STEP;
     d->sent = 0;
     if (!asked) return DIALOG_STEP; /* nothing was asked: a late answer */
     if (m->status == 401) dialog_unauthorized(d, m, now);
@@ -4591,6 +4598,7 @@ static enum dialog_event dialog_input(struct dialog *d, struct span in, int64_t 
         *payload = bytes_take(&r, bytes_r16(&r));
         if (r.bad) return DIALOG_MORE;
         *used = in.n - bytes_left(&r);
+        d->noise = d->chatter = 0;
         if ((d->state != DIALOG_PLAY && d->state != DIALOG_PLAYING) || d->udp)
             return DIALOG_STEP; /* some send the first picture ahead of the answer to PLAY */
         if (channel == d->video.channel) return DIALOG_VIDEO;
@@ -4607,6 +4615,7 @@ static enum dialog_event dialog_input(struct dialog *d, struct span in, int64_t 
     if (rc == 0) return DIALOG_MORE;
     if (rc > 0) {
         *used = (size_t)rc;
+        d->noise = 0;
         enum dialog_event e = dialog_message(d, &m, now);
         if (e == DIALOG_SETS) *payload = base_span(d->sets, d->sets_n);
         return e;
@@ -4614,6 +4623,8 @@ static enum dialog_event dialog_input(struct dialog *d, struct span in, int64_t 
     n = 1;
     while (n < in.n && in.p[n] != '$' && rtsp_begins(base_span(in.p + n, in.n - n)) < 0) n++;
     *used = n;
+    d->noise += n;
+    if (d->noise > DIALOG_NOISE) dialog_fail(d, "The camera sends what is no RTSP.");
     return DIALOG_STEP;
 }
 
@@ -4625,7 +4636,7 @@ static int64_t dialog_tick(struct dialog *d, int64_t now) {
         d->sent = 0;
         if (playing) dialog_other_sign(d, now); /* some never answer GET_PARAMETER */
         else {
-            dialog_fail(d, "The camera does not answer.");
+            dialog_fail(d, d->noise ? "The camera's answer cannot be read." : "The camera does not answer.");
             return BASE_NEVER;
         }
     }
@@ -4970,13 +4981,25 @@ static void media_trouble(struct media *m, const char *words) {
     text_copy(m->trouble, sizeof m->trouble, text_of(words));
 }
 
-/* A packet of sound. A larger one than fits a datagram is left out. */
-static void media_push_sound(struct media *m, enum base_sounds kind, struct span payload, uint32_t ticks,
-                             int64_t time) {
-    if (!m->sound || payload.n > RTP_PAYLOAD || !payload.n) return;
+static void media_store_sound(struct media *m, enum base_sounds kind, struct span payload, uint32_t ticks,
+                              int64_t time) {
     struct media_sound *to = &m->sound[m->sounds++ % MEDIA_SOUNDS];
     *to = (struct media_sound){.time = time, .ticks = ticks, .kind = kind, .n = (uint16_t)payload.n};
     memcpy(to->bytes, payload.p, payload.n);
+}
+
+/* Sound that begins at time: one packet of Opus; G.711 of any length, a byte for a tick, in as many packets as it needs. */
+static void media_push_sound(struct media *m, enum base_sounds kind, struct span payload, uint32_t ticks,
+                             int64_t time) {
+    if (!m->sound) return;
+    if (kind == BASE_OPUS && payload.n > RTP_PAYLOAD) m->drops[DROP_SOUND_LARGE]++;
+    else if (kind == BASE_OPUS && payload.n) media_store_sound(m, kind, payload, ticks, time);
+    for (size_t n; kind != BASE_OPUS && payload.n; payload = base_span(payload.p + n, payload.n - n)) {
+        n = (size_t)base_min((int64_t)payload.n, RTP_PAYLOAD);
+        media_store_sound(m, kind, base_span(payload.p, n), ticks, time);
+        ticks += (uint32_t)n;
+        time += (int64_t)n * BASE_S / base_sound[kind].rate;
+    }
 }
 
 /* A viewer cannot go on without an IDR. Sources that can make one look at want_key; once a second is enough. */
@@ -5246,6 +5269,7 @@ static void camera_connected(struct camera *c, const uint16_t *client_port, stru
     c->ssrc_sent = crypt_random32(c->crypt);
     depay_start(&c->depay, c->depay.unit, c->depay.cap);
     dialog_start(&c->dialog, &c->url, c->media->may_sound, client_port, c->crypt, now);
+    c->media->silence[0] = 0;
     media_trouble(c->media, "The camera answered; waiting for its picture.");
 }
 
@@ -5509,7 +5533,7 @@ static bool camera_tick(struct camera *c, bool viewers, int64_t now, int64_t *ne
  *
  *   the link is strained for ADAPT_PATIENCE: ADAPT_LOWER, to the lesser stream
  *   later, when it is not: ADAPT_TRY, padding makes as much of it as the better stream would
- *   it carried that, or nothing comes any more: ADAPT_HIGHER
+ *   it carried that, or the lesser stream is of no use: ADAPT_HIGHER
  *   at the first sign that it does not: ADAPT_END, and twice the wait to the next try
  *
  * pure; uses base
@@ -5519,12 +5543,13 @@ static bool camera_tick(struct camera *c, bool viewers, int64_t now, int64_t *ne
 #define ADAPT_GLANCE   (100 * BASE_MS) /* between looks at a try: an estimate that falls is told at once */
 #define ADAPT_PADDING  (4 * BASE_S)    /* of one try; it grows for the first ADAPT_RAMP: reports come late */
 #define ADAPT_RAMP     (3 * BASE_S)
+#define ADAPT_STUCK    (700 * BASE_MS) /* an estimate below what is sent grows within this while the link has room */
 #define ADAPT_VERDICT  (6 * BASE_S)    /* from the try's beginning: what the last report of it may take */
 #define ADAPT_WAIT     (10 * BASE_S)   /* on the lesser stream before the first try; doubled by failures */
 #define ADAPT_WAIT_MAX (160 * BASE_S)  /* up to this */
 #define ADAPT_STABLE   (60 * BASE_S)   /* on the better stream: what came before is forgotten */
 #define ADAPT_QUEUE    (150 * BASE_MS) /* that packets wait on the way, beyond the least round trip */
-#define ADAPT_SILENCE  (5 * BASE_S)    /* of a lesser stream, until the better one has to do */
+#define ADAPT_UNFIT    (5 * BASE_S)    /* that a lesser stream gives nothing, until the better one has to do */
 enum adapt_limits {
     ADAPT_LOSS = 10,  /* percent of packets that no repair makes up for */
     ADAPT_SOME = 2,   /* percent that say something together with an estimate below the stream's rate */
@@ -5536,19 +5561,22 @@ enum adapt_advice { ADAPT_STAY, ADAPT_LOWER, ADAPT_HIGHER, ADAPT_TRY, ADAPT_END 
 /* What is known of the link and the streams. */
 struct adapt_view {
     bool lesser, better;         /* there is such a stream */
-    bool silent;                 /* nothing comes from the one that is sent */
+    bool unfit;                  /* the one that is sent gives no pictures, or not all of them */
     unsigned kbps;               /* of the stream that is sent, in the mean */
     unsigned remb_kbps;          /* the browser's estimate of the link; 0: unknown */
+    unsigned sent_kbps;          /* with the padding, as far as the estimate sees it; 0: it does not */
     uint32_t reports, seq, lost; /* receiver reports so far; the newest one's highest number, and packets lost in all */
     int64_t rtt;
 };
 
 struct adapt {
-    int64_t looked, strained, silent; /* the last two: since when; 0: it is not */
-    int64_t wait, due, shut;          /* for the next try; the lesser stream gave nothing: it is not asked for before */
-    int64_t tried, raised;            /* when the try that runs began, 0: none; when the better stream was taken last */
-    int64_t rtt;                      /* the least */
-    struct adapt_view before;         /* when it was looked at last, or when the try began */
+    int64_t looked, strained, unfit; /* the last two: since when; 0: it is not */
+    int64_t wait, due, shut;         /* for the next try; the lesser stream gave nothing: it is not asked for before */
+    int64_t tried, raised;           /* when the try that runs began, 0: none; when the better stream was taken last */
+    int64_t rtt;                     /* the least */
+    int64_t grown;                   /* when the estimate grew last during a try, or did not have to, */
+    unsigned most;                   /* and to what */
+    struct adapt_view before;        /* when it was looked at last, or when the try began */
 };
 
 /* Packets lost since then, in percent. */
@@ -5578,7 +5606,7 @@ static void adapt_changed(struct adapt *a, const struct adapt_view *v, bool high
     else if (higher) a->raised = now;
     else a->wait = ADAPT_WAIT, a->due = now + a->wait;
     if (!done && !higher) a->shut = a->due;
-    a->strained = a->silent = 0;
+    a->strained = a->unfit = 0;
     a->looked = now;
     a->before = *v;
 }
@@ -5586,7 +5614,9 @@ static void adapt_changed(struct adapt *a, const struct adapt_view *v, bool high
 /* Does the link carry the padding? */
 static enum adapt_advice adapt_judge(struct adapt *a, const struct adapt_view *v, int64_t now) {
     bool fell = v->remb_kbps < a->before.remb_kbps - a->before.remb_kbps / 8;
-    bool bad = fell || adapt_queued(a, v) || adapt_loss(a, v) >= ADAPT_LOSS / 2;
+    if (v->remb_kbps >= v->sent_kbps || v->remb_kbps > a->most) a->most = v->remb_kbps, a->grown = now;
+    bool stuck = v->remb_kbps && now - a->grown >= ADAPT_STUCK;
+    bool bad = fell || stuck || adapt_queued(a, v) || adapt_loss(a, v) >= ADAPT_LOSS / 2;
     if (!bad && now - a->tried < ADAPT_VERDICT) return ADAPT_STAY;
     a->tried = 0;
     if (!bad && v->reports - a->before.reports >= 2) return ADAPT_HIGHER;
@@ -5599,10 +5629,10 @@ static enum adapt_advice adapt_look(struct adapt *a, const struct adapt_view *v,
     if (now - a->looked < (a->tried ? ADAPT_GLANCE : ADAPT_LOOK)) return ADAPT_STAY;
     a->looked = now;
     if (v->rtt && (!a->rtt || v->rtt < a->rtt)) a->rtt = v->rtt;
-    a->silent = !v->silent ? 0 : a->silent ? a->silent : now;
-    if (v->better && v->silent && now - a->silent >= ADAPT_SILENCE) return a->tried = 0, ADAPT_HIGHER;
+    a->unfit = !v->unfit ? 0 : a->unfit ? a->unfit : now;
+    if (v->better && v->unfit && now - a->unfit >= ADAPT_UNFIT) return a->tried = 0, ADAPT_HIGHER;
     if (a->tried) return adapt_judge(a, v, now);
-    if (v->reports == a->before.reports) return ADAPT_STAY;
+    if (v->reports == a->before.reports) return a->before = *v, ADAPT_STAY;
     bool strained = adapt_strained(a, v);
     a->strained = !strained ? 0 : a->strained ? a->strained : now;
     a->before = *v;
@@ -5611,7 +5641,8 @@ static enum adapt_advice adapt_look(struct adapt *a, const struct adapt_view *v,
     bool queued = adapt_queued(a, v);
     a->rtt += base_min(v->rtt - a->rtt, ADAPT_QUEUE) / 64; /* networks change */
     if (!v->better || queued || now < a->due) return ADAPT_STAY;
-    a->tried = now;
+    a->tried = a->grown = now;
+    a->most = v->remb_kbps;
     return ADAPT_TRY;
 }
 
@@ -5687,6 +5718,7 @@ struct sender {
     struct media *next;                 /* the stream to go on with when it has an IDR; NULL: none */
     uint64_t next_from;                 /* where its next IDR will be at least */
     int64_t next_since;                 /* when that was asked for */
+    unsigned limit;                     /* kbit/s of a replay: this network carries little; 0: nothing is known */
     uint32_t floor;                     /* packets before it were another stream's: they are not repeated */
     uint64_t cursor;                    /* the next packet of the history to send */
     uint64_t still;                     /* a GOP too long to replay, of which the IDR was shown; MEDIA_NONE: none */
@@ -5912,10 +5944,13 @@ static void sender_move(struct sender *s, struct media *to, int64_t now) {
     media_ask_key(to, now);
 }
 
+/* An IDR that is past will do when what follows it can be replayed soon. */
 static bool sender_may_move(const struct sender *s, int64_t now) {
     const struct media *m = s->next;
-    bool plays = m && media_joinable(m) && !m->unplayable && m->policy <= s->media->policy;
-    return plays && (m->gop >= s->next_from || now - s->next_since >= SENDER_IDR);
+    if (!m || !media_joinable(m) || m->unplayable || m->policy > s->media->policy) return false;
+    if (m->gop >= s->next_from) return true;
+    int64_t replay = s->limit ? (int64_t)m->gop_bytes * 8000 / s->limit : m->gop_frames * SENDER_FRAME_GAP;
+    return now - s->next_since >= SENDER_IDR && replay <= SENDER_TOO_LONG;
 }
 
 /* The same SSRC goes on with the other stream. What was lost of the one before is not worth repeating any more. */
@@ -5945,13 +5980,26 @@ static bool sender_seek(struct sender *s, int64_t now) {
     return media_at(m, s->cursor)->flags & MEDIA_KEY ? (s->still = MEDIA_NONE, true) : sender_begin(s, now);
 }
 
+/* How long after the access unit at the cursor the next replayed one may leave. */
+static int64_t sender_frame_gap(const struct sender *s) {
+    const struct media *m = s->media;
+    int64_t bytes = 0;
+    if (!s->limit || s->state != SENDER_CATCHING_UP) return SENDER_FRAME_GAP;
+    for (uint64_t i = s->cursor; i < m->head; i++) {
+        if (i > s->cursor && media_at(m, i)->flags & MEDIA_FIRST) break;
+        bytes += media_at(m, i)->n;
+    }
+    int64_t gap = bytes * 8000 / s->limit, most = m->fps > 1 ? (int64_t)(BASE_S / 2 / m->fps) : BASE_S / 2;
+    return base_max(SENDER_FRAME_GAP, base_min(gap, most)); /* in the end it has to catch up */
+}
+
 /* Begins the access unit at the cursor. false: its time has not come. Its timestamp: live, when the picture was taken;
  * replayed, when it leaves; always above the one before, for a browser drops what does not advance. */
 static bool sender_begin_unit(struct sender *s, const struct media_packet *p, int64_t now) {
     bool newest = s->cursor >= s->media->unit;
     if (newest && s->state == SENDER_CATCHING_UP) s->state = SENDER_LIVE;
     if (!newest && s->state == SENDER_CATCHING_UP && now < s->next_frame) return false;
-    s->next_frame = now + SENDER_FRAME_GAP;
+    s->next_frame = now + sender_frame_gap(s);
     /* the first one too gets the time it leaves: its picture may be hours old when the source pauses */
     int64_t ticks = rtp_clock(s->state == SENDER_LIVE && s->run_count ? p->time : now);
     s->ticks = s->run_count ? base_max(s->ticks + 1, ticks) : ticks;
@@ -6029,13 +6077,19 @@ static void sender_probe(struct sender *s, unsigned kbps, int64_t now) {
     s->pad.kbps = kbps;
 }
 
+/* The padding's rate now, kbit/s: it grows, and ends. */
+static int64_t sender_pad_rate(const struct sender *s, int64_t now) {
+    int64_t age = now - s->pad.begun;
+    return age >= ADAPT_PADDING ? 0 : s->pad.kbps * base_min(age, ADAPT_RAMP) / ADAPT_RAMP;
+}
+
 /* The newest packets go once more, round and round. Returns when to call again. */
 static int64_t sender_pad(struct sender *s, int64_t now) {
     int64_t age = now - s->pad.begun, budget = s->budget;
     const struct sender_run *run;
     const struct media_packet *p;
     if (age >= ADAPT_PADDING || !s->pad.kbps) return BASE_NEVER;
-    s->pad.bytes += (now - s->pad.paid) * s->pad.kbps / 8000 * base_min(age, ADAPT_RAMP) / ADAPT_RAMP;
+    s->pad.bytes += (now - s->pad.paid) * sender_pad_rate(s, now) / 8000;
     s->pad.paid = now;
     while (s->pad.bytes > 0) {
         uint32_t whole = s->seq - 1 - s->pad.sent++ % SENDER_PADS;
@@ -6562,13 +6616,17 @@ static int64_t viewer_adapt(struct viewer *v, int64_t now) {
     const struct media *m = s->media;
     struct adapt_view view = {.lesser = m->lesser != NULL,
                               .better = m != v->media,
-                              .silent = m->ended || m->gop == MEDIA_NONE,
+                              .unfit =
+                                  m->ended || m->gop == MEDIA_NONE || m->unplayable || m->policy > v->media->policy,
                               .kbps = m->mean_kbps,
                               .remb_kbps = (unsigned)(s->remb / 1000),
                               .reports = s->reports,
                               .seq = s->highest,
                               .lost = s->lost,
                               .rtt = s->rtt};
+    /* what is repeated as it was, the browser takes for a replay: its estimate does not see that */
+    int64_t padding = s->rtx_pt ? sender_pad_rate(s, now) : 0;
+    if (padding) view.sent_kbps = m->mean_kbps + (unsigned)padding;
     if (v->pinned || (!view.lesser && !view.better)) return BASE_NEVER;
     if (v->move && s->next && now - s->next_since < VIEWER_MOVE) return s->next_since + VIEWER_MOVE;
     if (v->move) {
@@ -6587,10 +6645,12 @@ static int64_t viewer_adapt(struct viewer *v, int64_t now) {
     case ADAPT_END: sender_probe(s, 0, now); break;
     case ADAPT_LOWER:
         v->move = ADAPT_LOWER;
+        s->limit = view.remb_kbps ? view.remb_kbps : m->mean_kbps / 2;
         sender_move(s, m->lesser, now);
         break;
     case ADAPT_HIGHER:
         v->move = ADAPT_HIGHER;
+        s->limit = 0;
         sender_move(s, m->better, now);
         break;
     }
@@ -8025,13 +8085,13 @@ static void site_start(struct site *s, void *scratch, size_t cap) {
     s->policy[policy.n] = 0;
 }
 
-/* A stream of a camera; sub "" or SITE_MAIN: the one that has no name of its own. */
+/* A stream of a camera; sub "" or SITE_MAIN: the one that has no name of its own; sub "": else the best one. */
 static struct media *site_stream(const struct site *s, struct span name, struct span sub) {
     struct media *best = NULL;
     for (int i = 0; i < s->streams; i++) {
         if (!text_is(name, s->stream[i]->name)) continue;
         if (text_is(sub, s->stream[i]->sub)) return s->stream[i];
-        if (text_is(sub, SITE_MAIN) && !s->stream[i]->sub[0]) best = s->stream[i];
+        if (text_is(sub, SITE_MAIN) ? !s->stream[i]->sub[0] : !sub.n && !s->stream[i]->better) best = s->stream[i];
     }
     return best;
 }
@@ -8990,7 +9050,8 @@ static bool dial_pending(const struct dial *d) {
 #define SOURCE_LATE  (1 * BASE_S)   /* behind its schedule by this much, a source starts its schedule anew */
 enum source_limits {
     SOURCE_CHUNK = 64 * 1024,
-    SOURCE_READS = 64,       /* chunks of a pipe or a camera at once */
+    SOURCE_READS = 8,        /* chunks of a pipe or a camera at once: then others have their turn */
+    SOURCE_DATAGRAMS = 256,  /* the same of a camera by UDP */
     SOURCE_WIRE = 72 * 1024, /* of RTSP: an interleaved frame has up to 64 KiB */
     SOURCE_UDP = 4,
     SOURCE_FDS = 1 + SOURCE_UDP,
@@ -9184,6 +9245,7 @@ static uint16_t source_open_pair(struct source *s, int *fd) {
     for (int i = 0; i < SOURCE_PAIRS; i++) {
         any.port = 0;
         fd[0] = net_bind(&any, SOCK_DGRAM);
+        net_set(fd[0], SOL_SOCKET, SO_RCVBUF, NET_SOCKET_BUFFER); /* a keyframe comes at once */
         uint16_t port = fd[0] < 0 ? 1 : net_local(fd[0]).port;
         any.port = (uint16_t)(port + 1);
         fd[1] = port % 2 ? -1 : net_bind(&any, SOCK_DGRAM);
@@ -9222,7 +9284,7 @@ static void source_report(struct source *s, int64_t now) {
 static void source_read_udp(struct source *s, int which, int64_t now) {
     uint8_t packet[DEPAY_PACKET];
     struct path path;
-    for (int i = 0; i < SOURCE_READS * 4; i++) {
+    for (int i = 0; i < SOURCE_DATAGRAMS; i++) {
         int n = net_receive(s->udp[which], packet, sizeof packet, &path);
         if (n < 0) return;
         path.remote.port = s->dial.addr[s->dial.at].port;
@@ -9362,15 +9424,10 @@ static uint32_t source_sound_clock(enum base_sounds kind, int64_t us) {
     return (uint32_t)(us / BASE_S * rate + us % BASE_S * rate / BASE_S);
 }
 
-/* Sound goes by the same clock as the pictures; G.711 of any length, Opus packet by packet. */
+/* Sound goes by the same clock as the pictures. */
 static void source_push_sound(struct source *s, enum base_sounds kind, struct span bytes, int64_t pts, int64_t now) {
     int64_t at = source_time(s, pts, now);
-    while (bytes.n) {
-        size_t n = kind == BASE_OPUS || bytes.n < RTP_PAYLOAD ? bytes.n : RTP_PAYLOAD;
-        media_push_sound(&s->media, kind, base_span(bytes.p, n), source_sound_clock(kind, at), at);
-        bytes = base_span(bytes.p + n, bytes.n - n);
-        at += (int64_t)n * BASE_S / base_sound[kind].rate;
-    }
+    media_push_sound(&s->media, kind, bytes, source_sound_clock(kind, at), at);
 }
 
 /* Makes room for bytes in any chunking. */
@@ -10696,9 +10753,8 @@ static int main_parse(struct main_args *a) {
 static void main_hide(char *source) {
     char *from = strstr(source, "://");
     from = from ? from + 3 : source + strlen(source);
-    size_t end = strcspn(from, "/");
-    while (end && from[end] != '@') end--;
-    memset(from, '*', end);
+    char *end = strrchr(from, '@'); /* the last one: a password may hold others, and slashes by mistake */
+    if (end) memset(from, '*', (size_t)(end - from));
 }
 
 /* [NAME[/STREAM]=]SOURCE: what stands before the = is a name only if it can be one. */
@@ -10714,7 +10770,8 @@ static int main_add_source(wcam *w, char *arg, int number, double fps) {
         source = arg + left.n + 1;
     }
     if (!*source) return main_bad("'%s=' names no source", name);
-    if (name == made && left.n < strlen(arg) && !strncmp(arg + left.n + 1, "test:", 5))
+    bool named = name == made && left.n < strlen(arg) && !memchr(arg, ':', left.n);
+    if (named && (!strncmp(arg + left.n + 1, "test:", 5) || !strncmp(arg + left.n + 1, "rtsp", 4)))
         return main_bad("'%.*s' is not a camera name: up to 32 of A-Z a-z 0-9 _ -", (int)left.n, arg);
     if (!strcmp(source, "-") && main_stdin++) return main_bad("standard input can be only one camera");
     int rc = wcam_add(w, name, source, fps);

@@ -1216,7 +1216,7 @@ static void dialog_requests_of_the_camera(void) {
     tell(&d, "OPTIONS rtsp://cam.test/ RTSP/1.0\r\nCSeq: 33\r\n\r\n", T0);
     const char *r = asked(&d);
     CHECK(has(r, "RTSP/1.0 200") && has(r, "CSeq: 33\r\n"));
-    for (int i = 0; i < 1000; i++) tell(&d, "OPTIONS rtsp://cam.test/ RTSP/1.0\r\nCSeq: 33\r\n\r\n", T0);
+    for (int i = 0; i < DIALOG_CHATTER - 1; i++) tell(&d, "OPTIONS rtsp://cam.test/ RTSP/1.0\r\nCSeq: 33\r\n\r\n", T0);
     CHECK(d.out_n <= sizeof d.out && d.state == DIALOG_PLAYING);
     int64_t now = T0; /* there is no room for a sign of life: that alone is no reason to end it */
     for (int i = 0; i < 10; i++) now = base_max(now + BASE_MS, base_min(dialog_tick(&d, now), now + BASE_S));
@@ -1225,6 +1225,26 @@ static void dialog_requests_of_the_camera(void) {
     run_up(&d, "rtsp://cam.test/live", NULL);
     tell(&d, "ANNOUNCE rtsp://cam.test/ RTSP/1.0\r\nCSeq: 5\r\nContent-Length: 4\r\n\r\nv=0\n", T0);
     CHECK(has(asked(&d), "CSeq: 5\r\n"));
+    for (int i = 0; i <= DIALOG_CHATTER; i++) tell(&d, "OPTIONS rtsp://cam.test/ RTSP/1.0\r\nCSeq: 33\r\n\r\n", T0);
+    CHECK(d.state == DIALOG_FAILED && has(d.why, "messages without end"));
+}
+
+/* What is no RTSP: borne in small amounts, and told in words. */
+static void dialog_noise(void) {
+    static struct dialog d;
+    static char noise[1024], frame[8] = {'$', 9, 0, 4};
+    memset(noise, 'x', sizeof noise - 1);
+    run_up(&d, "rtsp://cam.test/live", NULL);
+    for (int i = 0; i < 1000; i++) { /* between frames it may be any amount */
+        tell(&d, noise, T0);
+        told(&d, frame, sizeof frame, T0);
+    }
+    CHECK(d.state == DIALOG_PLAYING);
+    for (int i = 0; i < DIALOG_NOISE / 1023 + 1; i++) tell(&d, noise, T0);
+    CHECK(d.state == DIALOG_FAILED && has(d.why, "no RTSP"));
+    start(&d, "rtsp://cam.test/live");
+    tell(&d, "what?\r\n\r\n", T0);
+    CHECK(dialog_tick(&d, T0 + 10 * BASE_S) == BASE_NEVER && has(d.why, "cannot be read"));
 }
 
 static void dialog_silence(void) {
@@ -2456,6 +2476,7 @@ static const struct test tests[] = {
     T(dialog, dialog_early_pictures),
     T(dialog, dialog_other_protocols),
     T(dialog, dialog_requests_of_the_camera),
+    T(dialog, dialog_noise),
     T(dialog, dialog_silence),
     T(dialog, dialog_random),
     T(depay, depay_round_trip),

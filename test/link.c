@@ -22,6 +22,8 @@
 #define PEER_RTT    (100 * BASE_MS) /* until it knows better */
 #define PEER_STUCK  BASE_S          /* without a picture, then it sends a PLI */
 #define PEER_EMPTY  (200 * BASE_MS) /* the same, before the first picture */
+#define PEER_LOOK   (200 * BASE_MS) /* between its looks at the link */
+#define PEER_RISE   (10 * BASE_MS)  /* of the least wait from one look to the next: the link is overused */
 enum link_sizes {
     LINK_SEQS = 1 << 18,  /* sequence numbers of one stream that are watched */
     PEER_RING = 8192,     /* packets that a player keeps */
@@ -29,8 +31,9 @@ enum link_sizes {
     PEER_TRIES = 10,      /* NACKs for one, */
     PEER_SHUFFLE = 128,   /* packets out of order that it remembers, */
     PEER_BUCKETS = 10,    /* how late they were, the last one: or more */
-    PEER_SHOWN = 1 << 13, /* pictures */
-    SCENE_UNIT = 400000
+    PEER_SHOWN = 1 << 14, /* pictures */
+    SCENE_UNIT = 400000,
+    SCENE_SUB = 1 << 27 /* a bit in the numbers of the lesser stream's pictures */
 };
 
 static uint64_t link_seed = 1;
@@ -111,14 +114,21 @@ static int64_t link_carry(struct link *l, int64_t now, size_t n) {
     return at;
 }
 
+/* The same queue is emptied at another rate. */
+static void link_widens(struct link *l, int64_t now, int64_t rate) {
+    if (l->free > now) l->free = now + (l->free - now) * l->rate / rate;
+    l->rate = rate;
+}
+
 /* ==== scene: pictures with the pattern's headers, noise behind them, and their number at the end ==== */
 
 struct scene {
     struct pattern pattern;
     uint8_t *cells, *unit, *noise;
     int gop, kbps;
-    size_t key; /* bytes of an IDR */
-    uint32_t number;
+    size_t key;     /* bytes of an IDR */
+    uint32_t phase; /* so many pictures before the first IDR; SCENE_SUB: there is none */
+    uint32_t number, mark;
     int64_t next;
     uint64_t random;
     uint64_t hash[PEER_RING]; /* of the newest pictures' slices */
@@ -152,11 +162,12 @@ static size_t scene_size(struct scene *c, bool key) {
 
 static struct span scene_picture(struct scene *c) {
     struct wr w = bytes_wr(c->unit, SCENE_UNIT);
-    bool key = c->number % (uint32_t)c->gop == 0;
+    bool key = c->number >= c->phase && (c->number - c->phase) % (uint32_t)c->gop == 0;
+    uint32_t number = c->number | c->mark;
     size_t size = scene_size(c, key);
     CHECK(pattern_frame(&c->pattern, key, c->number * 33, c->number * 33, &w));
     if (w.n < size) bytes_put(&w, c->noise + chance(&c->random, SCENE_UNIT), size - w.n);
-    for (int i = 0; i < 4; i++) bytes_w8(&w, 0x80 | (c->number >> (21 - 7 * i) & 127));
+    for (int i = 0; i < 4; i++) bytes_w8(&w, 0x80 | (number >> (21 - 7 * i) & 127));
     CHECK(!w.bad);
     struct span unit = bytes_written(&w), rest = unit, nal, slice = {0};
     while ((nal = h264_next(&rest)).n) slice = nal;
@@ -168,7 +179,7 @@ static struct span scene_picture(struct scene *c) {
 /* ==== world: the server, its players, and what is under way ==== */
 
 struct datagram {
-    int64_t at;
+    int64_t at, sent;
     uint64_t order;
     uint32_t peer; /* its number: peers come and go */
     bool down;
@@ -200,6 +211,7 @@ struct peer_lost {
 struct shown {
     int64_t at;
     uint32_t number;
+    bool sub; /* of the lesser stream */
 };
 
 struct peer {
@@ -209,6 +221,7 @@ struct peer {
     struct link up, down;
     char id[24], answer[8192], ufrag[80], pwd[80];
     bool client, rtx, mute; /* mute: never NACKs of its own accord */
+    bool remb;              /* it tells what it takes the link for */
     struct dtls dtls;
     srtp_t in, out;
     int64_t joined, next_check, answered, ready, media_at; /* 0: not yet */
@@ -240,13 +253,18 @@ struct peer {
     int key_n, wrong;
     struct shown *shown;
     int shown_n;
+
+    int64_t next_look, taken[3], wait[3]; /* of the newest looks: bytes that came, the least wait on the way */
+    int looks;
+    double estimate; /* bit/s; 0: none yet */
 };
 
 struct world {
     wcam *w;
     int64_t now, wake;
-    struct scene scene;
-    int64_t filmed; /* the newest picture */
+    struct scene scene, sub; /* sub: of the lesser stream, if there is one */
+    int streams, asked;      /* asked: the stream that players ask for */
+    int64_t filmed;          /* the newest picture */
     struct crypt crypt;
     struct dtls_home home;
     uint64_t random[2];
@@ -291,6 +309,7 @@ static void world_send(struct world *x, struct peer *p, bool down, const uint8_t
     struct datagram *d = x->spare_n ? x->spare[--x->spare_n] : malloc(sizeof *d);
     if (!d) abort();
     d->at = at;
+    d->sent = x->now;
     d->peer = p->number;
     d->down = down;
     d->n = n;
@@ -539,6 +558,10 @@ static uint64_t peer_hash(uint64_t h, const struct peer_packet *k) {
     return h;
 }
 
+static bool peer_begins_idr(const uint8_t *payload, size_t n) {
+    return n > 3 && (payload[0] & 31) == RTP_STAP_A && (payload[3] & 31) == H264_SPS;
+}
+
 /* Decodes the picture that begins at seq if it is complete. */
 static bool peer_decode(struct peer *p, int64_t seq) {
     int64_t end = seq;
@@ -547,7 +570,7 @@ static bool peer_decode(struct peer *p, int64_t seq) {
     if (!k) return false;
     uint64_t h = HASH_BEGIN;
     uint32_t number = 0, timestamp = k->timestamp;
-    bool same = true;
+    bool same = true, key = peer_begins_idr(peer_at(p, seq)->bytes, peer_at(p, seq)->n);
     for (int64_t s = seq; s <= end; s++) {
         k = peer_at(p, s);
         h = peer_hash(h, k);
@@ -555,11 +578,14 @@ static bool peer_decode(struct peer *p, int64_t seq) {
         /* the number may be cut in two: the last four bytes, without a fragment's header */
         for (int i = k->n > 6 ? k->n - 4 : 2; i < k->n; i++) number = (number << 7 | (k->bytes[i] & 127u)) & 0xfffffff;
     }
-    struct scene *c = &p->x->scene;
+    bool sub = number & SCENE_SUB;
+    struct scene *c = sub ? &p->x->sub : &p->x->scene;
+    number &= SCENE_SUB - 1;
+    same = same && (key || (p->shown_n && p->shown[p->shown_n - 1].sub == sub)); /* it refers to its own stream */
     same = same && number < c->number && c->number - number < PEER_RING && c->hash[number % PEER_RING] == h;
     p->wrong += !same;
     p->tail = end;
-    if (p->shown_n < PEER_SHOWN) p->shown[p->shown_n++] = (struct shown){p->x->now, number};
+    if (p->shown_n < PEER_SHOWN) p->shown[p->shown_n++] = (struct shown){p->x->now, number, sub};
     peer_forget(p, end + 1);
     return true;
 }
@@ -571,10 +597,6 @@ static void peer_play(struct peer *p) {
         for (int i = 0; i < 8 && !more; i++)
             if (p->key[i] > p->tail) more = peer_decode(p, p->key[i]);
     }
-}
-
-static bool peer_begins_idr(const uint8_t *payload, size_t n) {
-    return n > 3 && (payload[0] & 31) == RTP_STAP_A && (payload[3] & 31) == H264_SPS;
 }
 
 static void peer_keep(struct peer *p, int64_t seq, uint32_t timestamp, bool marker, struct span payload) {
@@ -628,13 +650,49 @@ static void peer_take_rtp(struct peer *p, uint8_t *bytes, size_t size) {
         p->newest = p->base = seq_extend(-1, seq);
         p->next_tick = p->x->now + PEER_TICK;
         p->next_report = p->x->now + BASE_S;
+        p->next_look = p->x->now + PEER_LOOK;
+        p->wait[0] = BASE_NEVER;
         p->pli_at = p->x->now;
     }
     int64_t whole = seq_extend(p->newest, seq);
     p->recovered += rtx;
+    p->taken[0] += n;
     if (!rtx) peer_count(p, whole, timestamp);
     peer_arrived(p, whole, rtx);
     if (whole > p->tail) peer_keep(p, whole, timestamp, second >> 7, payload);
+}
+
+/* ==== peer: what it takes the link for, much as Chromium's goog-remb ==== */
+
+static void peer_remb(struct peer *p) {
+    uint8_t bytes[64];
+    struct wr w = bytes_wr(bytes, sizeof bytes - 16);
+    uint64_t mantissa = (uint64_t)p->estimate;
+    unsigned exponent = 0;
+    for (; mantissa >> 18; mantissa >>= 1) exponent++;
+    bytes_w32(&w, 0x8fce0005);
+    bytes_w32(&w, 1);
+    bytes_w32(&w, 0);
+    bytes_w32(&w, 0x52454d42);
+    bytes_w32(&w, 1u << 24 | exponent << 18 | (uint32_t)mantissa);
+    bytes_w32(&w, p->ssrc);
+    peer_rtcp(p, &w);
+}
+
+/* While packets wait longer and longer, 0.85 of what arrives; else 8 % more each second, but not above 1.5 times that. */
+static void peer_look(struct peer *p) {
+    double came = (double)(p->taken[0] + p->taken[1] + p->taken[2]) * 8 * BASE_S / (3 * PEER_LOOK);
+    double more = p->estimate * (1 + 0.08 * PEER_LOOK / BASE_S), less = 0.85 * came, top = 1.5 * came + 10000;
+    bool seen = p->looks > 2 && p->wait[0] < BASE_NEVER && p->wait[1] < BASE_NEVER;
+    bool overused = seen && p->wait[0] > 2 * PEER_RISE && p->wait[0] - p->wait[1] > PEER_RISE;
+    if (overused && (p->estimate <= 0 || less < p->estimate)) p->estimate = less;
+    else if (!overused && p->estimate > 0 && p->estimate < top) p->estimate = more < top ? more : top;
+    else if (p->estimate <= 0 && p->looks >= 5 * BASE_S / PEER_LOOK) p->estimate = came;
+    for (int i = 2; i; i--) p->taken[i] = p->taken[i - 1], p->wait[i] = p->wait[i - 1];
+    p->taken[0] = 0;
+    p->wait[0] = BASE_NEVER;
+    p->looks++;
+    if (p->estimate > 0) peer_remb(p);
 }
 
 /* ==== peer: the way to there ==== */
@@ -697,7 +755,9 @@ static void peer_check(struct peer *p) {
 static int64_t peer_due(const struct peer *p) {
     int64_t due = p->next_check;
     if (p->dtls.state == DTLS_HANDSHAKING && p->dtls.full_time) due = base_min(due, p->dtls.full_time);
-    return p->newest < 0 ? due : base_min(due, base_min(p->next_tick, p->next_report));
+    if (p->newest < 0) return due;
+    if (p->remb) due = base_min(due, p->next_look);
+    return base_min(due, base_min(p->next_tick, p->next_report));
 }
 
 static void peer_tick(struct peer *p) {
@@ -720,6 +780,10 @@ static void peer_tick(struct peer *p) {
         p->next_report += BASE_S;
         peer_report(p);
     }
+    if (p->remb && now >= p->next_look) {
+        p->next_look += PEER_LOOK;
+        peer_look(p);
+    }
 }
 
 /* A player that has posted its offer; HTTP takes no time here. */
@@ -739,7 +803,7 @@ static struct peer *peer_join(struct world *x, bool client, bool rtx, struct lin
     chance_seed(&p->down.random, 2 * p->number + 1);
     snprintf(offer, sizeof offer, sim_offer_text, x->home.fingerprint, client ? "active" : "actpass",
              rtx ? sim_offer_rtx : "");
-    CHECK(!wcam_offer(x->w, 0, offer, strlen(offer), p->answer, sizeof p->answer, p->id));
+    CHECK(!wcam_offer(x->w, x->asked, offer, strlen(offer), p->answer, sizeof p->answer, p->id));
     CHECK(!sdp_read(text_of(p->answer), &a, &why) && a.count == 1);
     const struct sdp_transport *t = &a.section[0].transport;
     text_copy(p->ufrag, sizeof p->ufrag, t->ufrag);
@@ -787,8 +851,19 @@ static struct world *world_new(int gop, int kbps, size_t key, uint64_t seed) {
     for (int i = 0; i < 2; i++) mbedtls_ssl_conf_handshake_timeout(&x->home.role[i], 50, 60000);
     scene_open(&x->scene, gop, kbps, key, seed);
     x->scene.next = x->now;
+    x->streams = 1;
     world_tick(x);
     return x;
+}
+
+/* The camera has a lesser stream, too, taken at the same times; its first IDR is so many pictures later. */
+static void world_add_sub(struct world *x, int gop, int kbps, size_t key, uint32_t phase) {
+    CHECK(wcam_add(x->w, "cam/sub", NULL, 0) == x->streams);
+    scene_open(&x->sub, gop, kbps, key, 99);
+    x->sub.phase = phase;
+    x->sub.pattern.need_idr = false; /* it would begin with one */
+    x->sub.mark = SCENE_SUB;
+    x->streams++;
 }
 
 static void world_free(struct world *x) {
@@ -799,6 +874,7 @@ static void world_free(struct world *x) {
     while (x->spare_n) free(x->spare[--x->spare_n]);
     free(x->heap);
     scene_close(&x->scene);
+    if (x->streams > 1) scene_close(&x->sub);
     dtls_home_close(&x->home);
     crypt_close(&x->crypt);
     free(x);
@@ -809,6 +885,7 @@ static void world_deliver(struct world *x) {
     for (int i = 0; i < 4; i++) {
         struct peer *p = x->peer[i];
         if (!p || p->number != d->peer) continue;
+        if (d->down) p->wait[0] = base_min(p->wait[0], d->at - d->sent - p->down.delay);
         if (d->down) peer_input(p, d->bytes, d->n);
         else world_input(x, &p->addr, d->bytes, d->n);
         break;
@@ -821,6 +898,11 @@ static void world_film(struct world *x) {
     struct span unit = scene_picture(&x->scene);
     x->filmed = x->now;
     CHECK(wcam_push(x->w, 0, unit.p, unit.n, x->scene.next) == 0);
+    if (x->streams > 1) { /* a moment later */
+        world_tick(x);
+        unit = scene_picture(&x->sub);
+        CHECK(wcam_push(x->w, 1, unit.p, unit.n, x->scene.next) == 0);
+    }
     x->scene.next += LINK_FRAME;
     world_tick(x);
 }
@@ -1343,16 +1425,247 @@ static void rate_huge(void) {
     world_free(x);
 }
 
+/* ==== a link that does not carry the main stream ==== */
+
+enum { SUB_KBPS = 300, SUB_KEY = 6000 };
+#define SUB_NEVER SCENE_SUB       /* no IDR comes */
+#define SUB_TRY   (800 * BASE_MS) /* without a picture, at most, because a try fills the queue */
+
+/* A camera of 2 Mbit/s with a lesser stream of 300 kbit/s, its GOP and where its IDRs stand; 10 s old. */
+static struct world *sub_world_of(int gop, int kbps, size_t key, uint32_t phase) {
+    static uint32_t runs;
+    struct world *x = world_new(60, 2000, 40000, 80);
+    world_add_sub(x, gop, kbps, key, phase);
+    x->peers = 1000 + 10 * runs++;
+    world_film_until(x, 300);
+    return x;
+}
+
+static struct world *sub_world(int gop, uint32_t phase) { return sub_world_of(gop, SUB_KBPS, SUB_KEY, phase); }
+
+/* The rate limit begins with the media: signatures have no fixed size, and would make each run another one. */
+static struct peer *sub_join(struct world *x, bool rtx, struct link down) {
+    int64_t rate = down.rate;
+    down.rate = 0;
+    struct peer *p = peer_join(x, false, rtx, link_of(0, 20), down);
+    p->remb = true;
+    while (!p->ready && x->now - p->joined < 5 * BASE_S) world_step(x, BASE_NEVER);
+    CHECK(p->ready);
+    p->down.rate = rate;
+    return p;
+}
+
+static bool sub_shown(const struct peer *p) { return p->shown_n && p->shown[p->shown_n - 1].sub; }
+
+/* Runs until the newest picture is of that stream. Returns how long it took, -1: too long. */
+static int64_t sub_until(struct peer *p, bool sub, int64_t most) {
+    int64_t begun = p->x->now;
+    while (sub_shown(p) != sub && p->x->now - begun < most) world_step(p->x, begun + most);
+    return sub_shown(p) == sub ? p->x->now - begun : -1;
+}
+
+/* The same for the server's decision: so many moves. */
+static int64_t sub_moved(struct peer *p, int moves, int64_t most) {
+    int64_t begun = p->x->now;
+    const struct viewer *v = peer_viewer(p);
+    while (v->moves < moves && p->x->now - begun < most) world_step(p->x, begun + most);
+    return v->moves == moves ? p->x->now - begun : -1;
+}
+
+/* The longest gap between pictures from a time on. */
+static int64_t sub_gap(const struct peer *p, int64_t from) {
+    int64_t longest = 0;
+    for (int i = 1; i < p->shown_n; i++)
+        if (p->shown[i].at >= from) longest = base_max(longest, p->shown[i].at - base_max(from, p->shown[i - 1].at));
+    return base_max(longest, p->x->now - base_max(from, p->shown[p->shown_n - 1].at));
+}
+
+static struct link sub_link(int64_t queue) {
+    return (struct link){.delay = 20 * BASE_MS, .rate = 1000000, .queue = queue};
+}
+
+/* 1 Mbit/s: moved once, and tries do not take the picture away for long. Then 10 Mbit/s: back, and it stays there. */
+static void sub_narrow(int64_t queue, int gop, uint32_t phase, bool rtx, int64_t stay) {
+    struct world *x = sub_world(gop, phase);
+    struct peer *p = sub_join(x, rtx, sub_link(queue));
+    const struct viewer *v = peer_viewer(p);
+    int64_t moved = sub_moved(p, 1, 30 * BASE_S), shown = sub_until(p, true, 30 * BASE_S), begun = x->now;
+    CHECK(moved > 0 && shown >= 0 && v->moves == 1 && v->sender.media == v->media->lesser);
+    world_run(x, 85 * BASE_S);
+    int tries = v->probes;
+    int64_t gap = sub_gap(p, begun + 5 * BASE_S);
+    CHECK(tries >= 2 && tries <= 3 && v->moves == 1 && sub_shown(p));
+    link_widens(&p->down, x->now, 10000000);
+    int64_t wait = base_max(0, v->adapt.due - x->now), opened = x->now, back = sub_until(p, false, wait + 10 * BASE_S);
+    CHECK(back > 0 && v->moves == 2 && v->sender.media == v->media);
+    world_run(x, stay);
+    CHECK(v->moves == 2 && v->probes <= tries + 2 && !sub_shown(p));
+    int64_t later = sub_gap(p, opened + 2 * BASE_S);
+    printf("# 1 Mbit/s, queue %4d kB, sub's GOP %3d%s: moved after %.1f s, shown %.1f s later; %d tries, longest gap "
+           "%.0f ms; 10 Mbit/s: back %.1f s after the wait, longest gap %.0f ms\n",
+           (int)(queue / 1000), gop, rtx ? "" : ", no RTX", in_ms(moved) / 1000, in_ms(shown) / 1000, tries, in_ms(gap),
+           in_ms(back - wait) / 1000, in_ms(later));
+    CHECK(moved <= (gop > 100 ? 12 : 8) * BASE_S && shown <= 9 * BASE_S && gap < SUB_TRY && later < 300 * BASE_MS);
+    result_sound(p);
+    world_free(x);
+}
+
+static void sub_narrow_links(void) {
+    for (int rtx = 1; rtx >= 0; rtx--) {
+        sub_narrow(30000, 30, 0, rtx, 10 * BASE_S);
+        sub_narrow(30000, 300, 190, rtx, 10 * BASE_S);
+        sub_narrow(100000, 30, 17, rtx, rtx ? ADAPT_STABLE + 5 * BASE_S : 10 * BASE_S);
+        sub_narrow(100000, 300, 0, rtx, 10 * BASE_S);
+        sub_narrow(1000000, 30, 0, rtx, 10 * BASE_S);
+        sub_narrow(1000000, 300, 190, rtx, 10 * BASE_S);
+    }
+}
+
+/* Five minutes: 10 + 20 + 40 + 80 + 160 s between tries, and that is all they take. */
+static void sub_tries_get_rare(void) {
+    for (int rtx = 1; rtx >= 0; rtx--) {
+        struct world *x = sub_world(30, 0);
+        struct peer *p = sub_join(x, rtx, sub_link(100000));
+        const struct viewer *v = peer_viewer(p);
+        CHECK(sub_moved(p, 1, 10 * BASE_S) > 0);
+        world_run(x, 10 * BASE_S);
+        int before = p->shown_n, filmed = (int)x->scene.number;
+        world_run(x, 290 * BASE_S);
+        double share = (double)(p->shown_n - before) / (x->scene.number - (unsigned)filmed);
+        printf("# 1 Mbit/s for 5 minutes%s: %d tries, %.2f %% of the pictures shown, longest gap %.0f ms\n",
+               rtx ? "" : ", no RTX", v->probes, 100 * share, in_ms(sub_gap(p, x->now - 290 * BASE_S)));
+        CHECK(v->moves == 1 && v->probes >= 3 && v->probes <= 6 && share > 0.98);
+        CHECK(sub_gap(p, x->now - 290 * BASE_S) < SUB_TRY);
+        result_sound(p);
+        world_free(x);
+    }
+}
+
+/* Links that carry the main stream, one way or the other: nobody is moved, and nothing is padded. */
+static void sub_good_links(void) {
+    static const struct {
+        const char *name;
+        struct link down;
+    } links[] = {{"5 Mbit/s, queue 100 kB", {.delay = 20 * BASE_MS, .rate = 5000000, .queue = 100000}},
+                 {"5 Mbit/s, queue 30 kB", {.delay = 20 * BASE_MS, .rate = 5000000, .queue = 30000}},
+                 {"loss 5 %", {.delay = 20 * BASE_MS, .loss = 0.05}},
+                 {"20 ms +- 15 ms, shuffled", {.delay = 5 * BASE_MS, .jitter = 30 * BASE_MS, .shuffle = true}},
+                 {"300 ms", {.delay = 300 * BASE_MS}}};
+    for (size_t i = 0; i < sizeof links / sizeof *links; i++)
+        for (int rtx = 1; rtx >= 0; rtx--) {
+            struct world *x = sub_world(30, 0);
+            struct peer *p = sub_join(x, rtx, links[i].down);
+            const struct viewer *v = peer_viewer(p);
+            int64_t strained = 0;
+            for (int k = 0; k < 400; k++) {
+                world_run(x, 100 * BASE_MS);
+                strained += v->adapt.strained != 0;
+                if (!CHECK_AS(v->moves == 0 && !v->sender.next && v->probes == 0, links[i].name)) break;
+            }
+            if (strained)
+                printf("# %s%s: strained for %.1f of 40 s\n", links[i].name, rtx ? "" : ", no RTX",
+                       (double)strained / 10);
+            CHECK_AS(v->sender.remb && !sub_shown(p), links[i].name);
+            result_sound(p);
+            world_free(x);
+        }
+}
+
+/* It does not help that there is a lesser stream: it gives no IDR. The main stream goes on meanwhile, and afterwards. */
+static void sub_without_idr(void) {
+    struct world *x = sub_world(30, SUB_NEVER);
+    struct peer *p = sub_join(x, true, link_of(0.15, 20));
+    const struct viewer *v = peer_viewer(p);
+    for (int i = 0; i < 2; i++) {
+        while (!v->sender.next && x->now - p->joined < 60 * BASE_S) world_step(x, BASE_NEVER);
+        int64_t begun = x->now;
+        int shown = p->shown_n;
+        while (v->sender.next && x->now - begun < 60 * BASE_S) world_step(x, BASE_NEVER);
+        CHECK(x->now - begun >= 20 * BASE_S && x->now - begun < 21 * BASE_S);
+        CHECK(p->shown_n - shown > 500 && !v->moves && !v->sender.next && v->sender.media == v->media);
+    }
+    CHECK(!sub_shown(p) && sub_gap(p, p->joined + 3 * BASE_S) < 2 * BASE_S);
+    result_sound(p);
+    world_free(x);
+}
+
+/* Whoever named a stream gets that one. A viewer beside him whose link is good sees nothing of all that. */
+static void sub_pinned(void) {
+    struct world *x = sub_world(30, 0);
+    struct peer *p = sub_join(x, true, sub_link(100000)), *good = sub_join(x, true, link_of(0, 20));
+    peer_viewer(p)->pinned = true;
+    x->asked = 1;
+    struct peer *sub = sub_join(x, true, link_of(0, 20)); /* nothing better than what he asked for */
+    world_run(x, 40 * BASE_S);
+    CHECK(peer_viewer(p)->moves == 0 && peer_viewer(p)->probes == 0 && !peer_viewer(p)->sender.next && !sub_shown(p));
+    CHECK(peer_viewer(sub)->moves == 0 && peer_viewer(sub)->probes == 0 && !peer_viewer(sub)->sender.next);
+    CHECK(sub->shown_n && sub->shown[0].sub && sub_shown(sub));
+    peer_viewer(p)->pinned = false;
+    CHECK(sub_moved(p, 1, 10 * BASE_S) > 0);
+    world_run(x, 20 * BASE_S);
+    struct result r = result_of(good), s = result_of(sub);
+    CHECK(r.freezes == 0 && r.share > 0.999 && s.freezes == 0 && !sub_shown(good) && peer_viewer(good)->moves == 0);
+    result_sound(p);
+    result_sound(good);
+    result_sound(sub);
+    world_free(x);
+}
+
+/* What was sent before the change is another stream's: a NACK for it must not be answered out of this one. Both have the
+ * same rate and GOP here, so that their packets are numbered alike and their IDRs meet: the change waits for a picture's end. */
+static void sub_old_numbers(void) {
+    for (int rtx = 1; rtx >= 0; rtx--)
+        for (int back = 0; back < 2; back++) {
+            static int64_t seq[100];
+            struct world *x = sub_world_of(60, 2000, 40000, 0);
+            struct peer *p = sub_join(x, rtx, link_of(0, 20));
+            struct viewer *v = peer_viewer(p);
+            p->mute = true;
+            world_film_until(x, 410);
+            sender_move(&v->sender, v->media->lesser, x->now);
+            v->move = ADAPT_LOWER;
+            CHECK(sub_moved(p, 1, 5 * BASE_S) >= 0);
+            if (back) {
+                world_film_until(x, 470);
+                sender_move(&v->sender, v->media, x->now);
+                v->move = ADAPT_HIGHER;
+                CHECK(sub_moved(p, 2, 5 * BASE_S) >= 0);
+            }
+            world_run(x, 300 * BASE_MS);
+            int64_t floor = v->sender.floor, sent = p->sent_bytes;
+            CHECK(floor > p->base + 100 && floor < p->newest && sub_shown(p) != back);
+            while (p->sent[0].newest == p->newest && x->now % LINK_FRAME < LINK_FRAME / 2) world_run(x, BASE_MS);
+            for (int i = 0; i < 100; i++) seq[i] = floor - 100 + i;
+            int again = p->sent[0].again, got = p->recovered;
+            peer_nack(p, seq, 100);
+            world_run(x, 200 * BASE_MS);
+            CHECK(v->sender.nacked == 100 && v->sender.repaired == 0 && p->sent[0].again == again &&
+                  p->recovered == got);
+            for (int i = 0; i < 4; i++) seq[i] = floor + i;
+            peer_nack(p, seq, 4);
+            world_run(x, 200 * BASE_MS);
+            CHECK(v->sender.repaired == 4 && (rtx ? p->recovered - got : p->sent[0].again - again) == 4);
+            CHECK(p->sent_bytes > sent && !p->wrong && p->lost_n == 0);
+            p->mute = false;
+            world_run(x, 2 * BASE_S);
+            struct result r = result_of(p);
+            CHECK(r.longest < 150 * BASE_MS && r.freezes == 0); /* a change by itself is seamless */
+            result_sound(p);
+            world_free(x);
+        }
+}
+
 /* ==== all ==== */
 
 #define T(room, f) \
     { #room, #f, f }
 static const struct test tests[] = {
-    T(loss, loss_0),          T(loss, loss_5),           T(loss, loss_10),        T(loss, loss_20),
-    T(loss, loss_bursts),     T(loss, loss_jitter),      T(wrap, wrap_by_loss),   T(wrap, wrap_repaired_late),
-    T(storm, storm_of_nacks), T(storm, forged_rtcp),     T(rate, rate_unlimited), T(rate, rate_tight),
-    T(rate, rate_huge),       T(join, join_unlimited),   T(join, join_20_mbit),   T(join, join_loss),
-    T(join, join_jitter),     T(join, handshakes_at_10),
+    T(loss, loss_0),          T(loss, loss_5),           T(loss, loss_10),         T(loss, loss_20),
+    T(loss, loss_bursts),     T(loss, loss_jitter),      T(wrap, wrap_by_loss),    T(wrap, wrap_repaired_late),
+    T(storm, storm_of_nacks), T(storm, forged_rtcp),     T(rate, rate_unlimited),  T(rate, rate_tight),
+    T(rate, rate_huge),       T(join, join_unlimited),   T(join, join_20_mbit),    T(join, join_loss),
+    T(join, join_jitter),     T(join, handshakes_at_10), T(sub, sub_narrow_links), T(sub, sub_tries_get_rare),
+    T(sub, sub_good_links),   T(sub, sub_without_idr),   T(sub, sub_pinned),       T(sub, sub_old_numbers),
 };
 
 int main(int argc, char **argv) {

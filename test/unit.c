@@ -4086,6 +4086,271 @@ static void intake_bad_input(void) {
 
 #include "peer.h"
 
+/* ==== adapt ==== */
+
+/* A link and what a browser tells of it. */
+struct carrier {
+    struct adapt a;
+    struct adapt_view v;
+    int64_t now;
+};
+
+static struct carrier carrier_of(bool lesser, bool better, unsigned kbps) {
+    struct carrier c = {.now = SIM_BEGIN};
+    c.v = (struct adapt_view){.lesser = lesser, .better = better, .kbps = kbps, .seq = 0x10000, .rtt = 20 * BASE_MS};
+    adapt_look(&c.a, &c.v, c.now);
+    return c;
+}
+
+/* A second later, with a report: 200 packets more, of which some percent were lost. */
+static enum adapt_advice carrier_second(struct carrier *c, unsigned percent, unsigned remb, int64_t rtt_ms) {
+    c->now += BASE_S;
+    c->v.reports++;
+    c->v.seq += 200;
+    c->v.lost += 2 * percent;
+    c->v.remb_kbps = remb;
+    c->v.rtt = rtt_ms * BASE_MS;
+    return adapt_look(&c->a, &c->v, c->now);
+}
+
+static enum adapt_advice carrier_seconds(struct carrier *c, int n, unsigned percent, unsigned remb, int64_t rtt_ms) {
+    enum adapt_advice got = ADAPT_STAY;
+    while (n-- > 0 && got == ADAPT_STAY) got = carrier_second(c, percent, remb, rtt_ms);
+    return got;
+}
+
+/* The better stream of 2,000 kbit/s is strained, and the lesser one of 300 takes over. */
+static void carrier_falls(struct carrier *c) {
+    c->v.lesser = true;
+    c->v.better = false;
+    c->v.kbps = 2000;
+    CHECK(carrier_seconds(c, 3, 20, 2500, 20) == ADAPT_LOWER);
+    c->v.lesser = false;
+    c->v.better = true;
+    c->v.kbps = 300;
+    adapt_changed(&c->a, &c->v, false, true, c->now);
+}
+
+static void carrier_rises(struct carrier *c) {
+    c->v.lesser = true;
+    c->v.better = false;
+    c->v.kbps = 2000;
+    adapt_changed(&c->a, &c->v, true, true, c->now);
+}
+
+/* Whole seconds on a good link until a try begins. */
+static int carrier_waits(struct carrier *c) {
+    int n = 0;
+    for (enum adapt_advice got = ADAPT_STAY; got == ADAPT_STAY && n < 1000; n++) got = carrier_second(c, 0, 400, 20);
+    CHECK(c->a.tried == c->now);
+    return n;
+}
+
+/* Looks after 100 ms. */
+static enum adapt_advice carrier_glances(struct carrier *c) {
+    c->now += ADAPT_GLANCE;
+    return adapt_look(&c->a, &c->v, c->now);
+}
+
+/* The try's padding fills the link: the estimate falls. */
+static void carrier_fails(struct carrier *c) {
+    c->v.remb_kbps = 300;
+    CHECK(carrier_glances(c) == ADAPT_END && !c->a.tried);
+}
+
+/* The try goes well; reports come after so many glances each. Returns the milliseconds to its end. */
+static int carrier_tries(struct carrier *c, int step, enum adapt_advice *got) {
+    int64_t begun = c->now;
+    *got = ADAPT_STAY;
+    for (int i = 1; i < 1000 && *got == ADAPT_STAY; i++) {
+        if (step && i % step == 0) c->v.reports++, c->v.seq += 200;
+        c->v.remb_kbps += 10;
+        *got = carrier_glances(c);
+    }
+    return (int)((c->now - begun) / BASE_MS);
+}
+
+static void adapt_needs_two_looks(void) {
+    for (unsigned percent = ADAPT_LOSS; percent <= 100; percent += 30) { /* loss needs no other sign */
+        struct carrier c = carrier_of(true, false, 2000);
+        CHECK(carrier_seconds(&c, 10, 0, 2500, 20) == ADAPT_STAY);
+        for (int i = 0; i < 10; i++) { /* never twice in a row */
+            CHECK(carrier_second(&c, percent, 2500, 20) == ADAPT_STAY && c.a.strained == c.now);
+            CHECK(carrier_second(&c, 0, 2500, 20) == ADAPT_STAY && !c.a.strained);
+        }
+        CHECK(carrier_second(&c, percent, 2500, 20) == ADAPT_STAY);
+        CHECK(carrier_second(&c, percent, 2500, 20) == ADAPT_LOWER);
+    }
+    struct carrier c = carrier_of(true, false, 2000); /* between two looks nothing is looked at */
+    CHECK(carrier_second(&c, 50, 2500, 20) == ADAPT_STAY);
+    for (int i = 0; i < 9; i++) CHECK(carrier_glances(&c) == ADAPT_STAY);
+    for (int i = 0; i < 100; i++) { /* and without a report nothing is known, whatever the rest says */
+        c.now += BASE_S;
+        c.v.lost += 100, c.v.remb_kbps = 1, c.v.rtt = BASE_S;
+        CHECK(adapt_look(&c.a, &c.v, c.now) == ADAPT_STAY);
+    }
+}
+
+static void adapt_signs(void) {
+    static const struct {
+        unsigned percent, remb;
+        int64_t rtt;
+        bool strained;
+        const char *what;
+    } cases[] = {{0, 100, 20, false, "an estimate alone"},
+                 {0, 0, 3000, false, "a queue alone"},
+                 {0, 1800, 3000, false, "a queue, and enough of an estimate"},
+                 {0, 1799, 3000, true, "a queue, and less than enough"},
+                 {0, 1799, 20 + 150, false, "a short queue"},
+                 {0, 1799, 20 + 151, true, "a queue that is no longer short"},
+                 {1, 100, 20, false, "a little loss with a low estimate"},
+                 {2, 100, 20, true, "some loss with a low estimate"},
+                 {2, 0, 20, false, "some loss, and no estimate"},
+                 {9, 2500, 20, false, "much loss"},
+                 {9, 2500, 3000, false, "much loss and a queue"},
+                 {10, 2500, 20, true, "too much loss"},
+                 {10, 0, 20, true, "too much loss, and no estimate"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct carrier c = carrier_of(true, false, 2000);
+        CHECK(carrier_seconds(&c, 3, 0, 2500, 20) == ADAPT_STAY);
+        carrier_second(&c, cases[i].percent, cases[i].remb, cases[i].rtt);
+        CHECK_AS((c.a.strained != 0) == cases[i].strained, cases[i].what);
+        if (cases[i].strained) continue;
+        CHECK_AS(carrier_seconds(&c, 60, cases[i].percent, cases[i].remb, 20) == ADAPT_STAY, cases[i].what);
+    }
+    struct carrier c = carrier_of(true, false, 2000); /* three of ten packets: too few to tell */
+    for (int i = 0; i < 20; i++) {
+        c.now += BASE_S;
+        c.v.reports++, c.v.seq += 10, c.v.lost += ADAPT_FEW;
+        CHECK(adapt_look(&c.a, &c.v, c.now) == ADAPT_STAY);
+    }
+    c = carrier_of(true, false, 2000); /* a longer way is, after a while, the way */
+    CHECK(carrier_seconds(&c, 5, 0, 2500, 20) == ADAPT_STAY && carrier_seconds(&c, 300, 0, 2500, 400) == ADAPT_STAY);
+    CHECK(carrier_seconds(&c, 60, 0, 100, 400) == ADAPT_STAY);
+}
+
+static void adapt_waits(void) {
+    static const int waits[] = {10, 20, 40, 80, 160, 160, 160};
+    struct carrier c = carrier_of(true, false, 2000);
+    carrier_falls(&c);
+    for (size_t i = 0; i < sizeof waits / sizeof *waits; i++) {
+        CHECK(carrier_waits(&c) == waits[i]);
+        carrier_fails(&c);
+    }
+    c = carrier_of(true, false, 2000); /* while the lesser stream strains the link, too, it is not tried */
+    carrier_falls(&c);
+    for (int i = 0; i < 60; i++) CHECK(carrier_second(&c, 20, 100, 20) == ADAPT_STAY);
+    for (int i = 0; i < 60; i++) CHECK(carrier_second(&c, 0, 400, 800) == ADAPT_STAY); /* nor while it queues */
+    c.now = SIM_BEGIN + 200 * BASE_S;
+    CHECK(carrier_waits(&c) < 60);
+    c = carrier_of(true, false, 2000); /* an IDR of the better stream that never came counts as a failure */
+    carrier_falls(&c);
+    for (size_t i = 0; i < sizeof waits / sizeof *waits; i++) {
+        enum adapt_advice got;
+        CHECK(carrier_waits(&c) == waits[i]);
+        carrier_tries(&c, 10, &got);
+        CHECK(got == ADAPT_HIGHER);
+        adapt_changed(&c.a, &c.v, true, false, c.now);
+    }
+}
+
+static void adapt_judges(void) {
+    static const struct {
+        unsigned remb, percent;
+        int64_t rtt;
+        bool ends;
+    } signs[] = {{400, 0, 20, false},  {350, 0, 20, false}, {349, 0, 20, true},  {1, 0, 20, true},
+                 {400, 0, 170, false}, {400, 0, 171, true}, {400, 4, 20, false}, {400, 5, 20, true}};
+    for (size_t i = 0; i < sizeof signs / sizeof *signs; i++) {
+        struct carrier c = carrier_of(true, false, 2000);
+        carrier_falls(&c);
+        carrier_waits(&c);
+        for (int k = 0; k < 20; k++) CHECK(carrier_glances(&c) == ADAPT_STAY);
+        c.v.remb_kbps = signs[i].remb;
+        c.v.seq += 200;
+        c.v.lost += 2 * signs[i].percent;
+        c.v.rtt = signs[i].rtt * BASE_MS;
+        char what[100];
+        snprintf(what, sizeof what, "estimate %u, %u %%, %d ms", signs[i].remb, signs[i].percent, (int)signs[i].rtt);
+        CHECK_AS(carrier_glances(&c) == (signs[i].ends ? ADAPT_END : ADAPT_STAY), what);
+        CHECK_AS(!signs[i].ends || (!c.a.tried && c.a.due == c.now + 20 * BASE_S), what);
+    }
+    for (int reports = 0; reports <= 3; reports++) { /* two reports at least have to tell of it */
+        struct carrier c = carrier_of(true, false, 2000);
+        enum adapt_advice got;
+        carrier_falls(&c);
+        carrier_waits(&c);
+        c.v.reports += (uint32_t)reports;
+        CHECK(carrier_tries(&c, 0, &got) == ADAPT_VERDICT / BASE_MS);
+        CHECK(got == (reports >= 2 ? ADAPT_HIGHER : ADAPT_END) && !c.a.tried);
+    }
+}
+
+static void adapt_falls_back(void) {
+    struct carrier c = carrier_of(true, false, 2000);
+    enum adapt_advice got;
+    static const int waits[] = {10, 20, 40, 80, 160, 160};
+    carrier_falls(&c);
+    for (size_t i = 0; i < sizeof waits / sizeof *waits; i++) { /* it carries the padding, but not the stream */
+        CHECK(carrier_waits(&c) == waits[i]);
+        carrier_tries(&c, 10, &got);
+        CHECK(got == ADAPT_HIGHER);
+        carrier_rises(&c);
+        CHECK(carrier_seconds(&c, 50, 0, 2500, 20) == ADAPT_STAY);
+        carrier_falls(&c);
+    }
+    carrier_waits(&c);
+    carrier_tries(&c, 10, &got);
+    carrier_rises(&c);
+    CHECK(carrier_seconds(&c, 60, 0, 2500, 20) == ADAPT_STAY); /* it was stable: what was before is forgotten */
+    carrier_falls(&c);
+    CHECK(carrier_waits(&c) == 10);
+    carrier_fails(&c);
+    CHECK(carrier_waits(&c) == 20);
+}
+
+static void adapt_without_choice(void) {
+    for (int i = 0; i < 2; i++) { /* nothing lesser; nothing better */
+        struct carrier c = carrier_of(false, false, 2000);
+        for (int k = 0; k < 300; k++) CHECK(carrier_second(&c, i ? 0 : 30, i ? 2500 : 100, 20) == ADAPT_STAY);
+    }
+}
+
+/* Numbers that wrap, jump, or make no sense. */
+static void adapt_any_numbers(void) {
+    static const uint32_t edges[] = {0, 1, 3, 4, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xfffffffe, 0xffffffff};
+    static const int64_t rtts[] = {0, 1, BASE_MS, 60 * BASE_S, INT64_MAX / 2, INT64_MAX};
+    enum { EDGES = sizeof edges / sizeof *edges, RTTS = sizeof rtts / sizeof *rtts };
+    struct adapt a = {0};
+    struct adapt_view v = {0};
+    int64_t now = SIM_BEGIN;
+    int given[ADAPT_END + 1] = {0};
+    rnd_seed(26);
+    for (int i = 0; i < 300000; i++) {
+        if (!rnd(4)) v.seq = edges[rnd(EDGES)];
+        else v.seq += rnd(400);
+        if (!rnd(8)) v.lost = edges[rnd(EDGES)];
+        if (!rnd(8)) v.remb_kbps = edges[rnd(EDGES)];
+        if (!rnd(8)) v.kbps = edges[rnd(EDGES)];
+        v.reports = rnd(1000) ? v.reports + rnd(2) : edges[rnd(EDGES)];
+        v.rtt = rnd(4) ? 20 * BASE_MS : rtts[rnd(RTTS)];
+        now += rnd(16) ? rnd(400) * BASE_MS : rnd(100) * BASE_S;
+        bool trying = a.tried;
+        enum adapt_advice got = adapt_look(&a, &v, now);
+        given[got]++;
+        CHECK(got != ADAPT_LOWER || v.lesser);
+        CHECK(got != ADAPT_TRY || (v.better && !trying && now >= a.due));
+        CHECK((got != ADAPT_END && got != ADAPT_HIGHER) || trying);
+        CHECK((a.wait == 0 || a.wait >= ADAPT_WAIT) && a.wait <= ADAPT_WAIT_MAX && a.due <= now + ADAPT_WAIT_MAX);
+        if (got == ADAPT_LOWER || got == ADAPT_HIGHER) {
+            bool done = rnd(4);
+            if (done) v.better = got == ADAPT_LOWER, v.lesser = got == ADAPT_HIGHER || !rnd(3);
+            adapt_changed(&a, &v, got == ADAPT_HIGHER, done, now);
+        } else if (!a.tried && !rnd(50)) v.lesser = rnd(2), v.better = rnd(2);
+    }
+    for (int i = 0; i <= ADAPT_END; i++) CHECK(given[i] > 100);
+}
+
 /* ==== sender ==== */
 
 static void sim_nack(struct sim *s, uint16_t seq, uint16_t mask) {
@@ -5422,6 +5687,75 @@ static void site_json_reads_back(void) {
     talk_free(k);
 }
 
+/* Streams of one camera stand in a row, from the best one to the least, in whatever order they come. */
+static void site_streams_in_a_row(void) {
+    static const struct {
+        const char *name[4], *row; /* row: cam's */
+    } cases[] = {{{"cam/", "cam/sub", NULL}, " sub"},
+                 {{"cam/sub", "cam/", NULL}, " sub"},
+                 {{"cam/", "cam/sub", "cam/low", NULL}, " sub low"},
+                 {{"cam/sub", "cam/low", "cam/", NULL}, " sub low"},
+                 {{"cam/sub", "cam/", "cam/low", NULL}, " sub low"},
+                 {{"cam/sub", "cam/low", NULL}, "sub low"},
+                 {{"door/", "cam/sub", "door/sub", "cam/"}, " sub"},
+                 {{"cam/", "door/", "garden/sub", "cam/sub"}, " sub"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        static struct site s;
+        struct media m[4];
+        memset(&s, 0, sizeof s);
+        memset(m, 0, sizeof m);
+        int n = 0;
+        for (; n < 4 && cases[i].name[n]; n++) {
+            struct span sub = lit(cases[i].name[n]), name = text_cut(&sub, '/');
+            text_copy(m[n].name, sizeof m[n].name, name);
+            text_copy(m[n].sub, sizeof m[n].sub, sub);
+            site_add(&s, &m[n]);
+        }
+        CHECK(s.streams == n);
+        char row[64] = "";
+        const struct media *best = &m[0];
+        for (int k = 0; k < n; k++) {
+            CHECK(s.stream[k] == &m[k]); /* their numbers are the API's */
+            CHECK(!m[k].lesser || (m[k].lesser->better == &m[k] && !strcmp(m[k].lesser->name, m[k].name)));
+            CHECK(!m[k].better || m[k].better->lesser == &m[k]);
+            CHECK(m[k].sub[0] || !m[k].better);
+            if (!strcmp(m[k].name, "cam") && !m[k].better) best = &m[k];
+            if (strcmp(m[k].name, "garden") == 0) CHECK(!m[k].better && !m[k].lesser);
+        }
+        for (; best; best = best->lesser) {
+            strcat(row, best->sub);
+            if (best->lesser) strcat(row, " ");
+        }
+        CHECK_AS(!strcmp(row, cases[i].row), row);
+    }
+}
+
+static void site_finds_streams(void) {
+    static struct site s;
+    static struct media m[7];
+    static const char *const names[][2] = {{"cam", "sub"},  {"cam", ""},      {"door", ""}, {"door", "main"},
+                                           {"yard", "low"}, {"gate", "main"}, {"gate", ""}};
+    memset(&s, 0, sizeof s);
+    for (int i = 0; i < 7; i++) {
+        strcpy(m[i].name, names[i][0]);
+        strcpy(m[i].sub, names[i][1]);
+        site_add(&s, &m[i]);
+    }
+    static const struct {
+        const char *name, *sub;
+        int at; /* -1: none */
+    } cases[] = {{"cam", "", 1},       {"cam", "sub", 0},  {"cam", "main", 1},   {"cam", "Main", -1},
+                 {"cam", "none", -1},  {"door", "", 2},    {"door", "main", 3}, /* its real name */
+                 {"yard", "", 4},      {"yard", "low", 4}, {"yard", "main", -1}, {"none", "", -1},
+                 {"none", "main", -1}, {"cam", "su", -1},  {"ca", "", -1},       {"gate", "main", 5},
+                 {"gate", "", 6}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct media *got = site_stream(&s, lit(cases[i].name), lit(cases[i].sub));
+        CHECK_AS(got == (cases[i].at < 0 ? NULL : &m[cases[i].at]), cases[i].sub);
+    }
+    CHECK(site_stream(&s, lit("cam"), (struct span){NULL, 0}) == &m[1]); /* no ?stream= */
+}
+
 /* ==== route ==== */
 
 /* A small JSON checker (RFC 8259): 1 when s is one value. Returns the bytes of the value at s, 0 when it is none. */
@@ -5753,6 +6087,68 @@ static void route_whep(void) {
     CHECK(route_ask(w, "GET", "/api/streams", "", lit("")) == 200);
     gone(offer);
     gone(no);
+    wcam_destroy(w);
+}
+
+/* ?stream= names one stream, and that is then the one to watch. */
+static void route_pins(void) {
+    wcam *w = route_site();
+    struct site *site = &w->server.site;
+    static const struct {
+        const char *target;
+        int stream;
+        bool pinned;
+    } cases[] = {{"/door/whep", 1, false},
+                 {"/door/whep?stream=sub", 2, true},
+                 {"/door/whep?stream=main", 1, true},
+                 {"/door/whep?stream=", 1, false},
+                 {"/door/whep?x=1&stream=sub", 2, true},
+                 {"/cam/whep", 0, false},
+                 {"/cam/whep?stream=main", 0, true},
+                 {"/door/ws", 1, false},
+                 {"/door/ws?stream=sub", 2, true},
+                 {"/door/ws?stream=main", 1, true},
+                 {"/door/ws?stream=", 1, false}};
+    struct span offer = offer_of(offer_chromium);
+    strcpy(site->guard.host[site->guard.hosts++], "a"); /* WS_ASK's */
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const struct viewer *v = NULL;
+        const char *what = cases[i].target;
+        if (strstr(what, "/ws")) {
+            static uint8_t answer[BASE_SDP], out[3 * BASE_SDP];
+            struct wr a = bytes_wr(answer, sizeof answer), o = bytes_wr(out, sizeof out);
+            struct wcam_addr candidate = {4, 8080, {192, 0, 2, 1}};
+            struct signal_peer peer = {&site->lobby, &site->guard, {4, 5000, {10, 0, 0, 1}}, &candidate, 1};
+            memset(&route_signal, 0, sizeof route_signal);
+            if (!CHECK_AS(route_ask(w, "GET", what, WS_ASK WS_KEY, lit("")) == 101, what)) continue;
+            CHECK_AS(route_signal.media == site->stream[cases[i].stream] && route_signal.pinned == cases[i].pinned,
+                     what);
+            struct span say = talk_offer(offer, false), own = exact(say.p, say.n);
+            signal_input(&route_signal, &peer, (uint8_t *)(uintptr_t)own.p, own.n, SIM_BEGIN, &a, &o);
+            gone(own);
+            v = viewer_by_id(&site->lobby, text_of(route_signal.viewer));
+        } else {
+            CHECK_AS(route_ask(w, "POST", what, "Content-Type: application/sdp\r\n", offer) == 201, what);
+            const char *at = strstr(route_lines, "/whep/");
+            v = at ? viewer_by_id(&site->lobby, base_span(at + 6, VIEWER_ID)) : NULL;
+        }
+        CHECK_AS(v && v->media == site->stream[cases[i].stream] && v->sender.media == v->media, what);
+        /* on the lesser stream by its name one stays there anyway */
+        CHECK_AS(v && v->pinned == cases[i].pinned, what);
+    }
+    CHECK(route_ask(w, "POST", "/cam/whep?stream=sub", "Content-Type: application/sdp\r\n", offer) == 404);
+    CHECK(route_ask(w, "GET", "/api/streams", "", lit("")) == 200 && route_says("\"asked\":\"sub\",\"pinned\":true"));
+    CHECK(route_says("\"stream\":\"\"") && route_says("\"pinned\":false,\"moves\":0,\"probes\":0"));
+    /* a session's address has no ?stream=: it is found all the same, and ends */
+    for (int i = 0; i < site->lobby.max; i++) {
+        char path[100];
+        struct viewer *v = site->lobby.slot[i];
+        if (!viewer_active(v)) continue;
+        snprintf(path, sizeof path, "/%s/whep/%s", v->media->name, v->id);
+        CHECK_AS(route_ask(w, "DELETE", path, "", lit("")) == 200 && !viewer_active(v), path);
+    }
+    CHECK(site->lobby.count == 0);
+    gone(offer);
     wcam_destroy(w);
 }
 
@@ -6283,6 +6679,13 @@ static const struct test tests[] = {
     T(intake, intake_pauses_with_aud),
     T(intake, intake_pauses_without),
     T(intake, intake_bad_input),
+    T(adapt, adapt_needs_two_looks),
+    T(adapt, adapt_signs),
+    T(adapt, adapt_waits),
+    T(adapt, adapt_judges),
+    T(adapt, adapt_falls_back),
+    T(adapt, adapt_without_choice),
+    T(adapt, adapt_any_numbers),
     T(sender, sender_repairs_by_rtx),
     T(sender, sender_repairs_plainly),
     T(sender, sender_slows_down),
@@ -6314,11 +6717,14 @@ static const struct test tests[] = {
     T(signal, signal_tells),
     T(signal, signal_tells_the_end),
     T(signal, signal_answers_are_whole),
+    T(site, site_streams_in_a_row),
+    T(site, site_finds_streams),
     T(site, site_metrics_format),
     T(site, site_locale),
     T(site, site_json_reads_back),
     T(route, route_urls),
     T(route, route_whep),
+    T(route, route_pins),
     T(route, route_private),
     T(route, route_socket),
     T(route, route_metrics),

@@ -60,7 +60,7 @@ const hugeKey = () => film('1080p-huge', 10, `testsrc2=size=1920x1080:rate=${FPS
 
 const PAGE = '<!doctype html><title>network</title><video autoplay muted playsinline></video>';
 
-// In the page: joins by WHEP, changes offer and answer, and keeps [unix ms, stamp or -1, capture ms, RTP time] of frames.
+// In the page: joins by WHEP, changes offer and answer, and keeps [unix ms, stamp or -1, frames so far, RTP time, width] of frames.
 const JOIN = async ({ strip, candidate }) => {
   const video = document.querySelector('video');
   const canvas = document.createElement('canvas');
@@ -77,7 +77,7 @@ const JOIN = async ({ strip, candidate }) => {
   };
   window.__log = [];
   video.requestVideoFrameCallback(function look(now, meta) {
-    window.__log.push([performance.timeOrigin + now, read(), meta.presentedFrames, meta.rtpTimestamp]);
+    window.__log.push([performance.timeOrigin + now, read(), meta.presentedFrames, meta.rtpTimestamp, meta.width]);
     video.requestVideoFrameCallback(look);
   });
   const pc = new RTCPeerConnection();
@@ -117,7 +117,7 @@ async function epoch(server) {
 
 // What is on screen, with each frame's age: by the pattern's blocks, or by the number of the film's frame.
 const log = async (page, age) => (await page.evaluate(() => window.__log))
-  .map(([at, n]) => ({ at, n, age: n < 0 ? NaN : age(at, n) }));
+  .map(([at, n, , , width]) => ({ at, n, width, age: n < 0 ? NaN : age(at, n) }));
 const ageOfPattern = (at, n) => (at - n + 1.5 * 2 ** 24) % 2 ** 24 - 2 ** 23;
 const ageOfFilm = (zero, count) => (at, n) => {
   const length = count * 1000 / FPS, then = zero + n * 1000 / FPS;
@@ -150,9 +150,9 @@ function timesOf(frames, posted, young = 300, hold = 500) {
 
 const ms = v => v === null || v === undefined ? 'never' : `${Math.round(v)} ms`;
 
-// A server, a relay and a page that has joined: `body` gets them all.
+// A server (of one source, or of a camera's streams), a relay and a page that has joined: `body` gets them all.
 async function withNet(source, { up, down, strip = false, ready = null }, body) {
-  const server = await serve([source]);
+  const server = await serve([source].flat());
   let net, page;
   try {
     const zero = typeof source === 'string' && source.startsWith('test:') ? null : await epoch(server);
@@ -339,6 +339,64 @@ test('huge IDRs over 20 Mbit/s and a queue of 100 kB', async () => {
   const r = await play('huge IDR, 20 Mbit/s', hugeKey(), watch(20), { down: { rate: 20e6, queue: 100000, delay: 5 }, up: { delay: 5 } });
   check(r.longest <= 1000, `the longest gap on screen is ${r.longest} ms`);
   check(r.dropped * 4 < r.its.packets, `the queue dropped ${r.dropped}, beside ${r.its.packets} packets`);   // the pace is found
+});
+
+// The lesser stream of the same camera: 320x180.
+const lesser = () => film('180p-300k', 12, noisy('320x180'), rate(300, 60));
+
+// Waits until the video is that wide. Returns the unix ms.
+async function wide(page, width, timeout) {
+  const ok = await page.waitForFunction(w => document.querySelector('video').videoWidth === w, width, { timeout, polling: 50 })
+    .catch(() => null);
+  check(ok, `the video is ${await page.evaluate(() => document.querySelector('video').videoWidth)} wide, not ${width}, after ${timeout} ms`);
+  return Date.now();
+}
+
+test('a link too narrow: the lesser stream in the same session, and back when the link is wide again', async () => {
+  const main = common(), sub = lesser();
+  await withNet([`cam=${main.path}`, `cam/sub=${sub.path}`],
+    { up: { delay: 20 }, down: { rate: 1e6, queue: 100000, delay: 20 } }, async ({ server, net, page, join }) => {
+      const posted = await join();
+      await shown(page, 0);
+      const before = await inbound(page), { stream: first } = await session(server);
+      check(before.ssrc && first === '', `it began with the stream '${first}'`);
+      const small = await wide(page, 320, 10000);
+      const probed = small + 25000;   // the first try begins 10 s after the move, and lasts 6 s at most
+      let its = await session(server);
+      check(its.stream === 'sub' && its.moves === 1, `the server says ${JSON.stringify(its)}`);
+      while (Date.now() < probed && !its.probes) {
+        await sleep(100);
+        its = await session(server);
+      }
+      const tried = Date.now();
+      check(its.probes === 1, `no try within 25 s: ${JSON.stringify(its)}`);
+      await sleep(7000);
+      const held = Date.now();
+      its = await session(server);
+      check(its.stream === 'sub' && its.moves === 1, `1 Mbit/s carried the try: ${JSON.stringify(its)}`);
+      net.down.set({ rate: 0 });
+      const large = await wide(page, 1280, 45000);
+      await sleep(2000);
+      const frames = await log(page, () => NaN), now = frames.at(-1).at;
+      const at = (from, width) => frames.find(f => f.at > from && f.width === width)?.at;
+      const one = at(posted, 320), two = at(held, 1280);
+      const calm = gaps(frames, one + 3000, tried), during = gaps(frames, tried, held), after = gaps(frames, two, now);
+      note(`1 Mbit/s: the lesser stream's first frame ${ms(one - posted)} after the join, ${gaps(frames, posted, one).longest} ms ` +
+        `without one before at most; then until the try ${calm.longest} ms at most`);
+      note(`1 Mbit/s, a try that fails: longest gap ${during.longest} ms, ${during.count} freezes of ${during.total} ms [${during.list.join(' ')}]`);
+      note(`wide again: the better stream's first frame after ${ms(two - held)}, no frame for ${gaps(frames, held, two + 1000).longest} ms at most`);
+      const stats = await inbound(page);
+      const count = await page.evaluate(async () => [...(await window.__pcs[0].getStats()).values()]
+        .filter(s => s.type === 'inbound-rtp' && s.kind === 'video').length);
+      its = await session(server);
+      const { sessions, joined } = await server.api();
+      check(count === 1 && stats.ssrc === before.ssrc, `${count} streams, SSRC ${stats.ssrc} after ${before.ssrc}`);
+      check(sessions.length === 1 && joined === 1 && its.stream === '' && its.moves === 2, `the server says ${JSON.stringify(its)}`);
+      check(calm.longest <= 1000, `before the try no frame for ${calm.longest} ms`);
+      check(during.longest <= 1000, `while the try runs no frame for ${during.longest} ms`);
+      check(frames.filter(f => f.at > two && f.width === 1280).length > FPS && Date.now() - now < 1000, 'the better stream stands still');
+      check(large - held < 45000, 'too late');
+    });
 });
 
 needProgram();
