@@ -4155,7 +4155,8 @@ static void rtsp_authorize(struct rtsp_auth *a, const struct rtsp_url *u, const 
 
 /* One m= section of a camera's SDP. */
 struct rtsp_track {
-    struct span kind, formats, control, sets; /* formats: the payload types; sets: sprop-parameter-sets */
+    struct span kind, control, sets; /* sets: sprop-parameter-sets */
+    bool listed[128];                /* the payload types of the m= line */
     bool h264;
     enum base_sounds sound;
     char name[24]; /* of the codec, as the camera writes it */
@@ -4177,32 +4178,35 @@ static void rtsp_set_codec(struct rtsp_track *t, struct span name) {
         if (text_like(name, base_sound[i].name)) t->sound = (enum base_sounds)i;
 }
 
-/* m=video 0 RTP/AVP 96; the static payload types need no rtpmap (RFC 3551 6). */
+/* m=video 0 RTP/AVP 96 97; the static payload types need no rtpmap (RFC 3551 6). */
 static void rtsp_media_line(struct rtsp_track *t, struct span line) {
-    uint64_t pt = 0;
+    uint64_t pt;
+    struct span format;
     memset(t, 0, sizeof *t);
     t->kind = text_word(&line);
     text_word(&line);
     text_word(&line);
-    t->formats = line;
-    if (!text_uint(text_word(&line), 127, &pt)) pt = 127;
-    t->pt = (uint8_t)pt;
+    t->pt = 127;
+    for (bool first = true; (format = text_word(&line)).n; first = false) {
+        if (!text_uint(format, 127, &pt)) continue;
+        if (first) t->pt = (uint8_t)pt;
+        t->listed[pt] = true;
+    }
+    pt = t->pt;
     rtsp_set_codec(t, text_of(pt == 0 ? "PCMU" : pt == 8 ? "PCMA" : pt == 26 ? "JPEG" : pt == 33 ? "MP2T" : "unknown"));
 }
 
 /* Of several formats the first that can be shown counts. */
 static void rtsp_map(struct rtsp_track *t, uint8_t pt, struct span line) {
-    struct span rate = line, name = text_cut(&rate, '/'), formats = t->formats, format;
+    struct span rate = line, name = text_cut(&rate, '/');
     struct rtsp_track seen = *t;
-    uint64_t hertz, number;
-    bool other = pt != t->pt, listed = false;
+    uint64_t hertz;
     seen.pt = pt;
     rtsp_set_codec(&seen, name);
     bool odd = text_uint(text_cut(&rate, '/'), 192000, &hertz) && hertz != base_sound[seen.sound].rate;
     if (seen.sound && odd) rtsp_set_codec(&seen, line); /* G.711 at 16 kHz: no browser plays that */
-    while ((format = text_word(&formats)).n) listed = listed || (text_uint(format, 127, &number) && number == pt);
-    if (other && (!listed || t->h264 || t->sound || (!seen.h264 && !seen.sound))) return;
-    *t = seen;
+    bool better = t->listed[pt] && !t->h264 && !t->sound && (seen.h264 || seen.sound);
+    if (pt == t->pt || better) *t = seen;
 }
 
 static void rtsp_attribute(struct rtsp_track *t, struct span line) {
@@ -5232,7 +5236,8 @@ struct camera {
     uint32_t sound_ssrc;
     int64_t sr_at;
     uint16_t highest;
-    uint64_t missing; /* told by the last receiver report */
+    uint32_t told;    /* by the last receiver report: the highest number, */
+    uint64_t missing; /* and how many were missing */
     struct camera_clock video_clock, sound_clock;
     uint16_t sound_seq;    /* of the last packet of sound */
     uint32_t sound_offset; /* ticks sent minus the camera's */
@@ -5265,7 +5270,7 @@ static void camera_connected(struct camera *c, const uint16_t *client_port, stru
     if (window) memset(window, 0, sizeof *window);
     c->reported = 0;
     c->missing = 0;
-    c->last_sr = c->cycles = 0;
+    c->last_sr = c->cycles = c->told = 0;
     c->ssrc_sent = crypt_random32(c->crypt);
     depay_start(&c->depay, c->depay.unit, c->depay.cap);
     dialog_start(&c->dialog, &c->url, c->media->may_sound, client_port, c->crypt, now);
@@ -5284,7 +5289,8 @@ static void camera_over(struct camera *c, enum camera_state state, const char *w
 static void camera_failed(struct camera *c, const char *why, int64_t now) {
     struct dialog *d = &c->dialog;
     bool again = false; /* at once, in another way */
-    if (c->state == CAMERA_TALKING && d->refused && c->home.transport == RTSP_ANY && c->moves++ < 3) {
+    /* what TLS was asked for does not go by plain UDP because the camera likes that better */
+    if (c->state == CAMERA_TALKING && d->refused && c->home.transport == RTSP_ANY && !c->home.tls && c->moves++ < 3) {
         c->udp = !c->udp;
         again = true;
     }
@@ -5308,6 +5314,7 @@ static void camera_failed(struct camera *c, const char *why, int64_t now) {
         c->rest + c->rest * jitter / 1024; /* up to a quarter longer: cameras of one house do not come back in step */
     c->moves = 0;
     c->url = c->home;
+    if (c->media->frames == c->frames) c->udp = c->home.transport == RTSP_UDP; /* that way gave no picture */
 }
 
 /* When something was recorded, on the server's clock. The least delay seen so far is taken for the camera's own; it
@@ -5437,8 +5444,9 @@ static bool camera_report(struct camera *c, struct wr *w, int64_t now) {
     if (!c->window || c->dialog.state != DIALOG_PLAYING || (c->reported && now - c->reported < CAMERA_REPORT))
         return false;
     struct rtcp_report r = {.ssrc = c->ssrc, .highest = c->cycles + c->highest, .last_sr = c->last_sr};
-    uint64_t lost = c->depay.missing - c->missing;
-    r.lost = (uint8_t)base_min((int64_t)lost, 255);
+    int64_t lost = (int64_t)(c->depay.missing - c->missing), expected = (int64_t)(r.highest - c->told);
+    if (c->told && expected > 0) r.lost = (uint8_t)base_min(lost * 256 / expected, 255);
+    c->told = r.highest;
     r.lost_total = (int32_t)base_min((int64_t)c->depay.missing, 0x7fffff);
     if (c->last_sr) r.delay = (uint32_t)((now - c->sr_at) * 65536 / BASE_S);
     c->missing = c->depay.missing;
@@ -5507,7 +5515,11 @@ static bool camera_tick(struct camera *c, bool viewers, int64_t now, int64_t *ne
     if (c->state == CAMERA_TALKING && c->dialog.state == DIALOG_FAILED) camera_failed(c, c->dialog.why, now);
     else if (c->state == CAMERA_TALKING && c->dialog.state == DIALOG_PLAYING && now - c->heard >= CAMERA_SILENCE) {
         dialog_teardown(&c->dialog, now); /* it may be there, and keep the session for us */
-        camera_failed(c, "The camera sends no picture any more.", now);
+        camera_failed(c,
+                      c->media->frames != c->frames ? "The camera sends no picture any more."
+                      : c->window ? "No picture comes from the camera by UDP: a firewall may stand in the way."
+                                  : "The camera answered, but no picture comes.",
+                      now);
     }
     *next = viewers || c->keep_warm || !wanted ? BASE_NEVER : c->watched + CAMERA_LINGER;
     if (!wanted) {
@@ -5755,6 +5767,9 @@ struct sender {
         uint32_t ssrc, offset, packets, octets;
         uint16_t seq;
         uint64_t cursor;
+        enum base_sounds kind; /* of the last packet, */
+        uint32_t timestamp;    /* and when it was recorded */
+        int64_t time;
     } sound;
 
     uint32_t packets, octets; /* as sender reports count them (RFC 3550 6.4.1) */
@@ -6117,6 +6132,20 @@ static int64_t sender_pump(struct sender *s, int64_t now) {
     return sender_pad(s, now);
 }
 
+/* The timestamp of a packet of sound. A camera that begins anew, or another stream, has another clock: it goes on from
+ * the last packet as the server's clock does, for a browser plays nothing that goes back. */
+static uint32_t sender_sound_timestamp(struct sender *s, const struct media_sound *p) {
+    uint32_t timestamp = p->ticks + s->sound.offset;
+    bool on = p->kind == s->sound.kind && (int32_t)(timestamp - s->sound.timestamp) > 0;
+    int64_t since = base_max(0, p->time - s->sound.time) * base_sound[p->kind].rate / BASE_S;
+    if (s->sound.spoke && !on) timestamp = s->sound.timestamp + 1 + (uint32_t)since;
+    s->sound.offset = timestamp - p->ticks;
+    s->sound.timestamp = timestamp;
+    s->sound.time = p->time;
+    s->sound.kind = p->kind;
+    return timestamp;
+}
+
 /* Sound begins when the picture is live, with what is new then; it is small and neither paced nor repeated. */
 static void sender_sound(struct sender *s, int64_t now) {
     uint8_t packet[BASE_DATAGRAM + SEAL_ROOM];
@@ -6129,7 +6158,7 @@ static void sender_sound(struct sender *s, int64_t now) {
         struct rtp_packet h = {.pt = s->sound.pt[p->kind],
                                .marker = !s->sound.spoke, /* RFC 3551 4.1 */
                                .seq = s->sound.seq++,
-                               .timestamp = p->ticks + s->sound.offset,
+                               .timestamp = sender_sound_timestamp(s, p),
                                .ssrc = s->sound.ssrc,
                                .now = now};
         struct wr w = bytes_wr(packet, BASE_DATAGRAM);

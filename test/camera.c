@@ -1979,7 +1979,9 @@ static void camera_silent_at_each_step(void) {
             cam.now = base_max(cam.now + 1, base_min(cam.next, silent + 60 * BASE_S));
         }
         CHECK(cam.c.state == CAMERA_RESTING && cam.now - silent <= 11 * BASE_S);
-        const char *why = media_reason(&cam.media), *want = step < 4 ? "does not answer" : "sends no picture";
+        const char *why = media_reason(&cam.media), *want = step < 4    ? "does not answer"
+                                                            : step == 4 ? "no picture comes"
+                                                                        : "sends no picture any more";
         if (!CHECK(has(why, want))) printf("  step %d: %s\n", step, why);
         CHECK(!media_joinable(&cam.media));
         CHECK(cam_wait(true, cam.now + 20 * BASE_S));
