@@ -44,21 +44,22 @@
  *   20 intake   a live byte stream becomes access units
  *   21 camera   an IP camera as a source: when to call it, its clock
  *   22 adapt   which stream of a camera a viewer's link carries
- *   23 sender   one viewer's RTP stream: replay, pacing, repair, reports
- *   24 viewer   one browser: demultiplexing, handshake, consent
- *   25 whep     signaling over HTTP
- *   26 guard    who may come in: Host, Origin, token, password
- *   27 signal   signaling over a WebSocket
- *   28 page     the viewer page
- *   29 site     what one instance serves, and its state in JSON and for Prometheus
- *   30 route    from an HTTP request to its response
+ *   23 pace     how fast packets may leave towards one viewer
+ *   24 sender   one viewer's RTP stream: replay, pacing, repair, reports
+ *   25 viewer   one browser: demultiplexing, handshake, consent
+ *   26 whep     signaling over HTTP
+ *   27 guard    who may come in: Host, Origin, token, password
+ *   28 signal   signaling over a WebSocket
+ *   29 page     the viewer page
+ *   30 site     what one instance serves, and its state in JSON and for Prometheus
+ *   31 route    from an HTTP request to its response
  * world
- *   31 net      sockets and the clock
- *   32 dial     the connection to a camera
- *   33 source   where pictures come from: files, the pattern, the embedding program
- *   34 server   connections and the event loop
- *   35 wcam     the C API
- *   36 main     the command line
+ *   32 net      sockets and the clock
+ *   33 dial     the connection to a camera
+ *   34 source   where pictures come from: files, the pattern, the embedding program
+ *   35 server   connections and the event loop
+ *   36 wcam     the C API
+ *   37 main     the command line
  *
  * Follow a datagram in:  net_receive -> server_udp -> viewer_input (RFC 7983) -> stun_read, ice_input: a check, answered
  *   | dtls_input: a handshake record; its end gives seal_open the keys | seal_unrtcp, rtcp_next -> sender_feedback: a report or a
@@ -4370,6 +4371,11 @@ static void dialog_request(struct dialog *d, const char *method, const char *url
     else if (d->state != DIALOG_PLAYING) dialog_fail(d, "The camera does not read what is sent to it.");
 }
 
+/* The last word. */
+static void dialog_teardown(struct dialog *d, int64_t now) {
+    if (d->session[0] && d->state != DIALOG_FAILED) dialog_request(d, "TEARDOWN", d->control, "", now);
+}
+
 static void dialog_setup(struct dialog *d, struct dialog_track *t, bool audio, int64_t now) {
     char extra[160];
     unsigned n = audio ? 2 : 0;
@@ -4506,6 +4512,7 @@ static void dialog_set_up(struct dialog *d, struct dialog_track *t, const struct
             t->server_port[0] = (uint16_t)pair[0], t->server_port[1] = (uint16_t)pair[1];
     }
     if (d->udp ? interleaved : ported && !interleaved) { /* it does as it likes */
+        dialog_teardown(d, now);
         d->refused = true;
         dialog_fail(d, "The camera does not send media over %s.", d->udp ? "UDP" : "TCP");
         return;
@@ -4587,6 +4594,24 @@ static enum dialog_event dialog_message(struct dialog *d, const struct rtsp_mess
     return !playing && d->state == DIALOG_PLAY && d->sets_n ? DIALOG_SETS : DIALOG_STEP;
 }
 
+static void dialog_count_noise(struct dialog *d, size_t n) {
+    d->noise += n;
+    if (d->noise > DIALOG_NOISE) dialog_fail(d, "The camera sends what is no RTSP.");
+}
+
+/* What an interleaved frame of n bytes is. Some send the first picture ahead of the answer to PLAY. */
+static enum dialog_event dialog_frame(struct dialog *d, int channel, size_t n) {
+    bool sound = d->audio.channel >= 0, media = (d->state == DIALOG_PLAY || d->state == DIALOG_PLAYING) && !d->udp;
+    enum dialog_event e = DIALOG_STEP;
+    if (media && channel == d->video.channel) e = DIALOG_VIDEO;
+    else if (media && sound && channel == d->audio.channel) e = DIALOG_AUDIO;
+    else if (media && channel == d->video.channel + 1) e = DIALOG_CONTROL;
+    else if (media && sound && channel == d->audio.channel + 1) e = DIALOG_CONTROL;
+    if (e == DIALOG_STEP) dialog_count_noise(d, n);
+    else d->noise = d->chatter = 0;
+    return e;
+}
+
 /* Reads the next thing from the connection's bytes: sets *used and, for media, *payload. What is neither a frame nor a
  * message is skipped up to where one may begin. */
 static enum dialog_event dialog_input(struct dialog *d, struct span in, int64_t now, size_t *used,
@@ -4602,13 +4627,7 @@ static enum dialog_event dialog_input(struct dialog *d, struct span in, int64_t 
         *payload = bytes_take(&r, bytes_r16(&r));
         if (r.bad) return DIALOG_MORE;
         *used = in.n - bytes_left(&r);
-        d->noise = d->chatter = 0;
-        if ((d->state != DIALOG_PLAY && d->state != DIALOG_PLAYING) || d->udp)
-            return DIALOG_STEP; /* some send the first picture ahead of the answer to PLAY */
-        if (channel == d->video.channel) return DIALOG_VIDEO;
-        if (channel == d->audio.channel) return DIALOG_AUDIO;
-        bool sound = d->audio.channel >= 0 && channel == d->audio.channel + 1;
-        return sound || channel == d->video.channel + 1 ? DIALOG_CONTROL : DIALOG_STEP;
+        return dialog_frame(d, channel, *used);
     }
     int begins = rtsp_begins(in), rc = begins <= 0 ? begins : rtsp_read(in, &m);
     if (begins > 0 && in.p[0] == 'H' && d->state != DIALOG_PLAYING) {
@@ -4627,8 +4646,7 @@ static enum dialog_event dialog_input(struct dialog *d, struct span in, int64_t 
     n = 1;
     while (n < in.n && in.p[n] != '$' && rtsp_begins(base_span(in.p + n, in.n - n)) < 0) n++;
     *used = n;
-    d->noise += n;
-    if (d->noise > DIALOG_NOISE) dialog_fail(d, "The camera sends what is no RTSP.");
+    dialog_count_noise(d, n);
     return DIALOG_STEP;
 }
 
@@ -4651,11 +4669,6 @@ static int64_t dialog_tick(struct dialog *d, int64_t now) {
     }
     if (d->sent) return d->sent + patience;
     return d->state == DIALOG_PLAYING ? d->next_alive : BASE_NEVER;
-}
-
-/* The last word. */
-static void dialog_teardown(struct dialog *d, int64_t now) {
-    if (d->session[0] && d->state != DIALOG_FAILED) dialog_request(d, "TEARDOWN", d->control, "", now);
 }
 
 /* ==== 19 media ==============================================================
@@ -5464,10 +5477,12 @@ static void camera_sets(struct camera *c, struct span sets) {
 /* Why there is no sound, when the camera has some. */
 static void camera_tell_silence(struct camera *c) {
     const struct dialog *d = &c->dialog;
-    bool told = d->state == DIALOG_PLAYING && d->audio.name[0] && !d->audio.sound;
-    if (told && !c->media->silence[0])
-        snprintf(c->media->silence, sizeof c->media->silence,
-                 "The camera's sound is %.24s, which browsers do not take.", d->audio.name);
+    char *to = c->media->silence;
+    if (d->state != DIALOG_PLAYING || !d->audio.name[0] || *to) return;
+    if (!d->audio.sound)
+        snprintf(to, sizeof c->media->silence, "The camera's sound is %.24s, which browsers do not take.",
+                 d->audio.name);
+    else if (!d->audio.control[0]) snprintf(to, sizeof c->media->silence, "The camera refuses to send its sound.");
 }
 
 /* Bytes from the connection. Returns how many were used up; the rest comes again, with more. */
@@ -5573,7 +5588,7 @@ enum adapt_advice { ADAPT_STAY, ADAPT_LOWER, ADAPT_HIGHER, ADAPT_TRY, ADAPT_END 
 /* What is known of the link and the streams. */
 struct adapt_view {
     bool lesser, better;         /* there is such a stream */
-    bool unfit;                  /* the one that is sent gives no pictures, or not all of them */
+    bool unfit;                  /* the one that is sent gives no pictures */
     unsigned kbps;               /* of the stream that is sent, in the mean */
     unsigned remb_kbps;          /* the browser's estimate of the link; 0: unknown */
     unsigned sent_kbps;          /* with the padding, as far as the estimate sees it; 0: it does not */
@@ -5658,49 +5673,155 @@ static enum adapt_advice adapt_look(struct adapt *a, const struct adapt_view *v,
     return ADAPT_TRY;
 }
 
-/* ==== 23 sender =============================================================
+/* ==== 23 pace ===============================================================
+ * How fast packets may leave towards one viewer: bursts are bounded, and losses slow them down.
+ *
+ *   a budget of bytes refills at a rate; who sends pays, and waits when it is spent
+ *   many packets lost within two windows: slower, and for a while below the rate at which that happened
+ *   no such losses: faster again; above where it began only as long as packets are held up
+ *
+ * The rate bounds bursts, not the stream, which always gets twice what it has. Repairs have an allowance of their own.
+ * pure; uses base
+ */
+enum pace_limits {
+    PACE_BURST = 16 * 1024,  /* bytes at once, and where the rate begins: short queues on the way take that */
+    PACE_SLOWEST = 2 * 1024, /* per PACE_REFILL: 6.5 Mbit/s */
+    PACE_FASTEST = 32 * 1024,
+    PACE_MANY = 12,               /* packets lost within two windows: a queue that was too short, not chance */
+    PACE_MEND = 1000,             /* kbit/s that a stream counts for at least when repairs are measured by it */
+    PACE_MEND_BURST = 256 * 1024, /* bytes of repairs at once */
+};
+#define PACE_REFILL   (BASE_MS * 5 / 2) /* rates are bytes per this: PACE_BURST makes 52 Mbit/s */
+#define PACE_WINDOW   (100 * BASE_MS)   /* in which losses are counted; and between two steps down */
+#define PACE_SPEED_UP (250 * BASE_MS)   /* between two steps up */
+#define PACE_MEMORY   (30 * BASE_S)     /* of a rate that was too fast */
+
+struct pace {
+    int64_t rate, budget, paid;    /* bytes per PACE_REFILL; to spend; since when it refills */
+    int64_t mending;               /* bytes that repairs may take now */
+    int64_t slowed, sped, ceiling; /* last step down, last step up; the rate to stay below */
+    int64_t pressed;               /* when a packet was held up */
+    uint32_t slow_seq;             /* losses of packets before it led to the last step down */
+    uint32_t asked_for, asked_seq; /* packets NACKed since loss was judged last; the highest one ever */
+    uint32_t lost_before;          /* by the report then */
+    bool late;                     /* this network delivers late and out of order: a NACK says little of loss */
+    struct {
+        int64_t since, lost;
+        uint32_t seq;
+    } window[2]; /* this PACE_WINDOW and the one before */
+};
+
+/* seq: of the first packet. */
+static void pace_start(struct pace *p, uint32_t seq, int64_t now) {
+    p->slow_seq = p->asked_seq = p->window[0].seq = p->window[1].seq = seq;
+    p->slowed = p->sped = now - PACE_MEMORY;
+    p->pressed = now - BASE_S;
+    p->rate = p->budget = PACE_BURST;
+    p->mending = PACE_MEND_BURST;
+    p->paid = now;
+}
+
+/* Bytes per PACE_REFILL: as loss allows, but always twice what the stream has (kbit/s * 2.5 ms / 8 * 2). */
+static int64_t pace_rate(const struct pace *p, unsigned kbps) { return base_max(p->rate, (int64_t)kbps * 5 / 8); }
+
+/* NACKs came. Many losses at once mean that a queue on the way was too short: slower, and for a while no faster than this
+ * rate, at which it overflowed. A packet lost here and there says nothing of the rate. seq: of the next packet. */
+static void pace_slow_down(struct pace *p, uint32_t seq, int64_t now) {
+    int64_t sent = (int64_t)(uint32_t)(seq - p->window[1].seq), lost = p->window[0].lost + p->window[1].lost;
+    if (p->late || now - p->slowed < PACE_WINDOW || lost < PACE_MANY || lost * 8 < sent) return;
+    p->slowed = now;
+    p->slow_seq = seq;
+    p->window[0].lost = p->window[1].lost = 0;
+    p->ceiling = p->rate * 7 / 8;
+    p->rate = base_max(PACE_SLOWEST, p->rate * 3 / 4);
+}
+
+/* Without such losses the rate grows back, and above where it began when packets are held up. */
+static void pace_speed_up(struct pace *p, int64_t now) {
+    if (now - p->sped < PACE_SPEED_UP || now - p->slowed < PACE_SPEED_UP) return;
+    p->sped = now;
+    int64_t top = now - p->pressed < BASE_S ? PACE_FASTEST : PACE_BURST;
+    if (now - p->slowed < PACE_MEMORY) top = p->ceiling;
+    if (p->rate < top) p->rate = base_min(top, p->rate + p->rate / 8);
+}
+
+/* No more than one burst is saved. */
+static void pace_earn(struct pace *p, unsigned kbps, int64_t now) {
+    int64_t rate = pace_rate(p, kbps), earned = base_min(now - p->paid, PACE_REFILL) * rate / PACE_REFILL;
+    if (earned <= 0) return;
+    p->mending = base_min(p->mending + (now - p->paid) * base_max(kbps, PACE_MEND) / 4000, PACE_MEND_BURST);
+    p->budget = base_min(p->budget + earned, rate);
+    p->paid = now;
+}
+
+/* Before packets are sent. kbps: of the stream; seq: of the next packet. */
+static void pace_tick(struct pace *p, unsigned kbps, uint32_t seq, int64_t now) {
+    pace_earn(p, kbps, now);
+    if (now - p->window[0].since >= PACE_WINDOW) {
+        p->window[1] = p->window[0];
+        p->window[0].since = now;
+        p->window[0].seq = seq;
+        p->window[0].lost = 0;
+    }
+    pace_speed_up(p, now);
+}
+
+/* A packet was asked for and is repeated; first: for the first time. */
+static void pace_lost(struct pace *p, uint32_t seq, bool first) {
+    if ((int32_t)(seq - p->asked_seq) > 0) { /* asked for again it says nothing new */
+        p->asked_for++;
+        p->asked_seq = seq;
+    }
+    if ((int32_t)(seq - p->slow_seq) >= 0 && first) p->window[0].lost++;
+}
+
+/* What was NACKed and is not among the lost, as the receiver reports them, came late. Then the pace was lowered for
+ * nothing. */
+static void pace_judge(struct pace *p, uint32_t lost, int64_t now) {
+    if (p->asked_for < PACE_MANY) return; /* reports come often: not enough to tell */
+    bool late = (int32_t)(lost - p->lost_before) * 4 < (int32_t)p->asked_for;
+    if (late && !p->late) {
+        p->rate = base_max(p->rate, PACE_BURST);
+        p->slowed = now - PACE_MEMORY;
+    }
+    p->late = late;
+    p->asked_for = 0;
+    p->lost_before = lost;
+}
+
+/* ==== 24 sender =============================================================
  * One viewer's RTP stream: where it stands in the history, when what may leave, what can be repaired.
  *
  *   WAITING --an IDR is kept--> CATCHING_UP --at the newest picture--> LIVE
  *      ^------- what comes next has left the history ---------'---------'
  *
  * A sender is a cursor into the stream's history. Behind the newest picture it replays, at most a frame per
- * SENDER_FRAME_GAP, and a newer IDR ends the replay. One pacer bounds bursts in all states; loss slows it down.
+ * SENDER_FRAME_GAP, and a newer IDR ends the replay; in all states it keeps pace.
  * Sequence numbers are contiguous. Which packet of the history went out under which number is kept in runs, one for
  * each access unit: a NACK is answered through them, and what has left them or the history is not.
  * Another stream of the camera takes over at its IDR: the same SSRC goes on, the number where it did so is the floor of
  * what is repeated. Padding, to try what a link carries, is the newest packets once more.
- * pure; uses base, bytes, seal, rtp, rtcp, media, adapt
+ * pure; uses base, bytes, seal, rtp, rtcp, media, adapt, pace
  */
 enum sender_limits {
-    SENDER_BURST = 16 * 1024,  /* bytes at once, and where the rate begins: short queues on the way take that */
-    SENDER_SLOWEST = 2 * 1024, /* per SENDER_REFILL: 6.5 Mbit/s */
-    SENDER_FASTEST = 32 * 1024,
-    SENDER_MANY = 12,               /* packets lost within two windows: a queue that was too short, not chance */
-    SENDER_TRIES = 3,               /* beginnings at an IDR whose first packets got lost */
-    SENDER_RUNS = 128,              /* access units that can be repaired */
-    SENDER_RESENT = 256,            /* memory of repairs, against storms of NACKs; and how many may wait */
-    SENDER_RANDOM = 8,              /* words that sender_start needs */
-    SENDER_MEND = 1000,             /* kbit/s that a stream counts for at least when repairs are measured by it */
-    SENDER_MEND_BURST = 256 * 1024, /* bytes of repairs at once */
-    SENDER_REPEATS = 16,            /* of one packet */
-    SENDER_REPLAY = 60,             /* frames; for a longer replay we also ask the source for an IDR */
-    SENDER_DELAY_MAX = 400,         /* ms of playout delay that the browser may take; 0/0 would forbid it to smooth */
-    SENDER_ANNOUNCE = 50,           /* packets that carry a changed delay */
-    SENDER_PADS = 64                /* packets that are sent again as padding */
+    SENDER_TRIES = 3,       /* beginnings at an IDR whose first packets got lost */
+    SENDER_RUNS = 128,      /* access units that can be repaired */
+    SENDER_RESENT = 256,    /* memory of repairs, against storms of NACKs; and how many may wait */
+    SENDER_RANDOM = 8,      /* words that sender_start needs */
+    SENDER_REPEATS = 16,    /* of one packet */
+    SENDER_REPLAY = 60,     /* frames; for a longer replay we also ask the source for an IDR */
+    SENDER_DELAY_MAX = 400, /* ms of playout delay that the browser may take; 0/0 would forbid it to smooth */
+    SENDER_ANNOUNCE = 50,   /* packets that carry a changed delay */
+    SENDER_PADS = 64        /* packets that are sent again as padding */
 };
-#define SENDER_REFILL     (BASE_MS * 5 / 2) /* the pacer's rate is bytes per this: SENDER_BURST makes 52 Mbit/s */
-#define SENDER_FRAME_GAP  (8 * BASE_MS)     /* between replayed frames: decoders queue few */
-#define SENDER_TOO_LONG   (5 * BASE_S)      /* a replay that would take this long is not begun */
-#define SENDER_REPORT     (1 * BASE_S)      /* between sender reports */
-#define SENDER_TELL       (200 * BASE_MS)   /* between answers to a receiver's reference time */
+#define SENDER_FRAME_GAP  (8 * BASE_MS)   /* between replayed frames: decoders queue few */
+#define SENDER_TOO_LONG   (5 * BASE_S)    /* a replay that would take this long is not begun */
+#define SENDER_REPORT     (1 * BASE_S)    /* between sender reports */
+#define SENDER_TELL       (200 * BASE_MS) /* between answers to a receiver's reference time */
 #define SENDER_REPLAY_GAP (2 * BASE_S)    /* between replays that PLIs cause: one that causes the next is a livelock */
 #define SENDER_SMALL      (256 * 1024)    /* bytes; a larger GOP is not replayed for a PLI */
 #define SENDER_AGAIN      (250 * BASE_MS) /* after an IDR left, before a PLI means that its beginning was lost */
 #define SENDER_FIRST      (3 * BASE_S)    /* of a viewer's time, in which that may be so */
-#define SENDER_WINDOW     (100 * BASE_MS) /* in which losses are counted; and between two steps down */
-#define SENDER_SPEED_UP   (250 * BASE_MS) /* between two steps up */
-#define SENDER_MEMORY     (30 * BASE_S)   /* of a rate that was too fast */
 #define SENDER_CALM       (10 * BASE_S)   /* without loss, before the delay shrinks */
 #define SENDER_IDR        (3 * BASE_S) /* that another stream's next IDR is waited for, before its last one has to do */
 
@@ -5727,25 +5848,15 @@ struct sender {
     uint16_t rtx_seq;
     int64_t ticks; /* the newest timestamp before clock_offset: strictly increasing */
 
-    struct media *next;                 /* the stream to go on with when it has an IDR; NULL: none */
-    uint64_t next_from;                 /* where its next IDR will be at least */
-    int64_t next_since;                 /* when that was asked for */
-    unsigned limit;                     /* kbit/s of a replay: this network carries little; 0: nothing is known */
-    uint32_t floor;                     /* packets before it were another stream's: they are not repeated */
-    uint64_t cursor;                    /* the next packet of the history to send */
-    uint64_t still;                     /* a GOP too long to replay, of which the IDR was shown; MEDIA_NONE: none */
-    int64_t next_frame;                 /* when the next replayed frame may leave */
-    int64_t mending;                    /* bytes that repairs may take now */
-    int64_t rate, budget, paid, slowed; /* the pacer: bytes per refill, bytes to spend, since when, last step down */
-    int64_t sped, pressed, ceiling;     /* last step up; when the pacer held a packet; the rate to stay below */
-    uint32_t slow_seq;                  /* losses of packets before it led to the last step down */
-    uint32_t asked_for, asked_seq;      /* packets NACKed since loss was judged last; the highest one ever */
-    uint32_t lost_before;               /* by the report then */
-    bool late;                          /* this network delivers late and out of order: a NACK says little of loss */
-    struct {
-        int64_t since, lost;
-        uint32_t seq;
-    } window[2];                  /* this SENDER_WINDOW and the one before */
+    struct media *next; /* the stream to go on with when it has an IDR; NULL: none */
+    uint64_t next_from; /* where its next IDR will be at least */
+    int64_t next_since; /* when that was asked for */
+    unsigned limit;     /* kbit/s of a replay: this network carries little; 0: nothing is known */
+    uint32_t floor;     /* packets before it were another stream's: they are not repeated */
+    uint64_t cursor;    /* the next packet of the history to send */
+    uint64_t still;     /* a GOP too long to replay, of which the IDR was shown; MEDIA_NONE: none */
+    int64_t next_frame; /* when the next replayed frame may leave */
+    struct pace pace;
     int64_t started, begun;       /* at an IDR: first, last */
     int again;                    /* times that its first packets got lost */
     unsigned wanted_at, wanted_n; /* NACKed, not yet repeated: packets wait nowhere, their numbers do */
@@ -5793,19 +5904,14 @@ static void sender_start(struct sender *s, struct media *media, const uint32_t r
     s->rtx_ssrc = random[1] == random[0] ? ~random[1] : random[1];
     s->clock_offset = random[2];
     s->seq = 0x10000 + (random[3] & 0x7fff); /* below 2^15: losing the first packets is no wrap (RFC 3711 3.3.1) */
-    s->slow_seq = s->asked_seq = s->floor = s->seq;
+    s->floor = s->seq;
     s->highest = (uint16_t)s->seq;
     s->rtx_seq = random[4] & 0x7fff;
     s->sound.ssrc = random[5];
     while (s->sound.ssrc == s->ssrc || s->sound.ssrc == s->rtx_ssrc) s->sound.ssrc++;
     s->sound.offset = random[6];
     s->sound.seq = random[7] & 0x7fff;
-    s->window[0].seq = s->window[1].seq = s->seq;
-    s->slowed = s->sped = now - SENDER_MEMORY;
-    s->pressed = now - BASE_S;
-    s->rate = s->budget = SENDER_BURST;
-    s->mending = SENDER_MEND_BURST;
-    s->paid = now;
+    pace_start(&s->pace, s->seq, now);
     s->still = MEDIA_NONE;
 }
 
@@ -5845,49 +5951,6 @@ static void sender_report(struct sender *s, int64_t now, int64_t wall) {
     s->next_report = now + SENDER_REPORT;
 }
 
-/* Bytes per SENDER_REFILL: as loss allows, but always twice what the stream has (kbit/s * 2.5 ms / 8 * 2). */
-static int64_t sender_rate(const struct sender *s) { return base_max(s->rate, (int64_t)s->media->kbps * 5 / 8); }
-
-/* Many losses at once mean that a queue on the way was too short: slower, and for a while no faster than this rate, at
- * which it overflowed. A packet lost here and there says nothing of the rate. */
-static void sender_slow_down(struct sender *s, int64_t now) {
-    int64_t sent = (int64_t)(uint32_t)(s->seq - s->window[1].seq), lost = s->window[0].lost + s->window[1].lost;
-    s->lost_at = now;
-    if (s->late || now - s->slowed < SENDER_WINDOW || lost < SENDER_MANY || lost * 8 < sent) return;
-    s->slowed = now;
-    s->slow_seq = s->seq;
-    s->window[0].lost = s->window[1].lost = 0;
-    s->ceiling = s->rate * 7 / 8;
-    s->rate = base_max(SENDER_SLOWEST, s->rate * 3 / 4);
-}
-
-/* Without such losses the rate grows back, and above where it began when the pacer holds packets up. */
-static void sender_speed_up(struct sender *s, int64_t now) {
-    if (now - s->sped < SENDER_SPEED_UP || now - s->slowed < SENDER_SPEED_UP) return;
-    s->sped = now;
-    int64_t top = now - s->pressed < BASE_S ? SENDER_FASTEST : SENDER_BURST;
-    if (now - s->slowed < SENDER_MEMORY) top = s->ceiling;
-    if (s->rate < top) s->rate = base_min(top, s->rate + s->rate / 8);
-}
-
-static void sender_turn_window(struct sender *s, int64_t now) {
-    if (now - s->window[0].since < SENDER_WINDOW) return;
-    s->window[1] = s->window[0];
-    s->window[0].since = now;
-    s->window[0].seq = s->seq;
-    s->window[0].lost = 0;
-}
-
-/* The pacer saves no more than one burst. */
-static void sender_earn(struct sender *s, int64_t now) {
-    int64_t rate = sender_rate(s), earned = base_min(now - s->paid, SENDER_REFILL) * rate / SENDER_REFILL;
-    if (earned <= 0) return;
-    s->mending =
-        base_min(s->mending + (now - s->paid) * base_max(s->media->kbps, SENDER_MEND) / 4000, SENDER_MEND_BURST);
-    s->budget = base_min(s->budget + earned, rate);
-    s->paid = now;
-}
-
 /* Seals and sends one packet of the history under a sequence number. */
 static void sender_emit(struct sender *s, const struct media_packet *p, const struct rtp_packet *h, struct span osn) {
     uint8_t packet[BASE_DATAGRAM + SEAL_ROOM], body[RTP_OSN + RTP_PAYLOAD];
@@ -5897,7 +5960,7 @@ static void sender_emit(struct sender *s, const struct media_packet *p, const st
     rtp_put(&w, h, bytes_written(&payload));
     size_t n = w.n;
     if (w.bad || payload.bad || !seal_rtp(&s->seal, packet, &n)) return;
-    s->budget -= p->n;
+    s->pace.budget -= p->n;
     s->out.send(s->out.to, &s->path, packet, n);
 }
 
@@ -5930,7 +5993,8 @@ static void sender_send(struct sender *s, const struct media_packet *p, int64_t 
 /* How long a replay of the current GOP would take. */
 static int64_t sender_replay_time(const struct sender *s) {
     const struct media *m = s->media;
-    return base_max(m->gop_frames * SENDER_FRAME_GAP, (int64_t)m->gop_bytes * SENDER_REFILL / sender_rate(s));
+    return base_max(m->gop_frames * SENDER_FRAME_GAP,
+                    (int64_t)m->gop_bytes * PACE_REFILL / pace_rate(&s->pace, m->kbps));
 }
 
 /* A new viewer, or one that fell out of the history: begins at the newest IDR. false: there is none to begin at. */
@@ -5962,7 +6026,7 @@ static void sender_move(struct sender *s, struct media *to, int64_t now) {
 /* An IDR that is past will do when what follows it can be replayed soon. */
 static bool sender_may_move(const struct sender *s, int64_t now) {
     const struct media *m = s->next;
-    if (!m || !media_joinable(m) || m->unplayable || m->policy > s->media->policy) return false;
+    if (!m || !media_joinable(m) || m->unplayable) return false;
     if (m->gop >= s->next_from) return true;
     int64_t replay = s->limit ? (int64_t)m->gop_bytes * 8000 / s->limit : m->gop_frames * SENDER_FRAME_GAP;
     return now - s->next_since >= SENDER_IDR && replay <= SENDER_TOO_LONG;
@@ -6066,21 +6130,18 @@ static void sender_repair(struct sender *s, uint16_t seq, int64_t now) {
     if (sender_repaired_lately(s, seq, now)) return;
     sender_repeat(s, p, whole, run->timestamp, now);
     s->repaired++;
-    if ((int32_t)(whole - s->asked_seq) > 0) { /* asked for again it says nothing new */
-        s->asked_for++;
-        s->asked_seq = whole;
-    }
-    if ((int32_t)(whole - s->slow_seq) >= 0 && fresh) s->window[0].lost++;
+    pace_lost(&s->pace, whole, fresh);
 }
 
 /* Repairs go first, as the pacer allows; those of a live stream may take twice what the stream takes, and who asks for
  * more has to ask again. true: none is left. */
 static bool sender_mend(struct sender *s, int64_t now) {
-    while (s->wanted_at != s->wanted_n && s->budget > 0) {
-        int64_t before = s->budget;
-        if (s->state == SENDER_LIVE && s->mending <= 0) s->wanted_at = s->wanted_n;
+    struct pace *pace = &s->pace;
+    while (s->wanted_at != s->wanted_n && pace->budget > 0) {
+        int64_t before = pace->budget;
+        if (s->state == SENDER_LIVE && pace->mending <= 0) s->wanted_at = s->wanted_n;
         else sender_repair(s, s->wanted[s->wanted_at++ % SENDER_RESENT], now);
-        if (s->state == SENDER_LIVE) s->mending -= before - s->budget;
+        if (s->state == SENDER_LIVE) pace->mending -= before - pace->budget;
     }
     return s->wanted_at == s->wanted_n;
 }
@@ -6100,7 +6161,7 @@ static int64_t sender_pad_rate(const struct sender *s, int64_t now) {
 
 /* The newest packets go once more, round and round. Returns when to call again. */
 static int64_t sender_pad(struct sender *s, int64_t now) {
-    int64_t age = now - s->pad.begun, budget = s->budget;
+    int64_t age = now - s->pad.begun, budget = s->pace.budget;
     const struct sender_run *run;
     const struct media_packet *p;
     if (age >= ADAPT_PADDING || !s->pad.kbps) return BASE_NEVER;
@@ -6112,19 +6173,17 @@ static int64_t sender_pad(struct sender *s, int64_t now) {
         s->pad.bytes -= p ? p->n : RTP_PAYLOAD;
         if (p) sender_repeat(s, p, whole, run->timestamp, now);
     }
-    s->budget = budget; /* it has a pace of its own */
-    return now + 2 * SENDER_REFILL;
+    s->pace.budget = budget; /* padding has a rate of its own */
+    return now + 2 * PACE_REFILL;
 }
 
 /* Sends what may leave now. Returns when to come again; BASE_NEVER: when the stream has more. */
 static int64_t sender_pump(struct sender *s, int64_t now) {
-    sender_earn(s, now);
-    sender_turn_window(s, now);
-    sender_speed_up(s, now);
-    if (!sender_mend(s, now)) return now + SENDER_REFILL / 2;
+    pace_tick(&s->pace, s->media->kbps, s->seq, now);
+    if (!sender_mend(s, now)) return now + PACE_REFILL / 2;
     while (sender_seek(s, now) && s->cursor < s->media->head) {
         const struct media_packet *p = media_at(s->media, s->cursor);
-        if (s->budget < p->n) return s->pressed = now, now + SENDER_REFILL / 2;
+        if (s->pace.budget < p->n) return s->pace.pressed = now, now + PACE_REFILL / 2;
         if (p->flags & MEDIA_FIRST && !sender_begin_unit(s, p, now)) return s->next_frame;
         sender_send(s, p, now);
         s->cursor++;
@@ -6196,7 +6255,8 @@ static void sender_nack(struct sender *s, uint16_t seq, uint16_t mask, int64_t n
     for (unsigned i = 0; i < 16; i++)
         if (mask >> i & 1) sender_want(s, (uint16_t)(seq + 1 + i));
     sender_mend(s, now);
-    sender_slow_down(s, now);
+    s->lost_at = now;
+    pace_slow_down(&s->pace, s->seq, now);
 }
 
 /* How long the IDR may take to arrive before a PLI means that its beginning was lost. */
@@ -6204,7 +6264,7 @@ static int64_t sender_patience(const struct sender *s) {
     int64_t n = 0;
     for (uint64_t i = s->media->gop; i < s->media->head && media_at(s->media, i)->flags & MEDIA_KEY; i++)
         n += media_at(s->media, i)->n;
-    return SENDER_AGAIN + n * SENDER_REFILL / SENDER_SLOWEST;
+    return SENDER_AGAIN + n * PACE_REFILL / PACE_SLOWEST;
 }
 
 /* The browser's decoder lost its references, or never had any: a browser asks for nothing that was sent before the first
@@ -6236,23 +6296,10 @@ static void sender_adapt(struct sender *s, int64_t now) {
     s->delay_min = want;
 }
 
-/* What was NACKed and is not among the lost came late. Then the pace was lowered for nothing. Repairs by RTX do not count
- * as received (RFC 4588 6.3 keeps the streams' reports apart), packets sent again as they were do. */
-static void sender_judge_loss(struct sender *s, uint32_t lost, int64_t now) {
-    if (!s->rtx_pt || s->asked_for < SENDER_MANY) return; /* reports come often: not enough to tell */
-    bool late = (int32_t)(lost - s->lost_before) * 4 < (int32_t)s->asked_for;
-    if (late && !s->late) {
-        s->rate = base_max(s->rate, SENDER_BURST);
-        s->slowed = now - SENDER_MEMORY;
-    }
-    s->late = late;
-    s->asked_for = 0;
-    s->lost_before = lost;
-}
-
 static void sender_take_report(struct sender *s, const struct rtcp_report *r, int64_t now, int64_t wall) {
     if (r->ssrc != s->ssrc) return;
-    sender_judge_loss(s, (uint32_t)r->lost_total, now);
+    /* repairs by RTX do not count as received (RFC 4588 6.3 keeps the streams' reports apart), packets sent again do */
+    if (s->rtx_pt) pace_judge(&s->pace, (uint32_t)r->lost_total, now);
     s->reports++;
     s->highest = r->highest;
     s->lost = r->lost_total > 0 ? (uint32_t)r->lost_total : 0;
@@ -6286,7 +6333,7 @@ static void sender_feedback(struct sender *s, const struct rtcp_packet *p, int64
     if (rtcp_wants_keyframe(p, s->ssrc)) sender_refresh(s, now);
 }
 
-/* ==== 24 viewer =============================================================
+/* ==== 25 viewer =============================================================
  * One browser that watches one stream, and the lobby in which all are found. All datagrams of all viewers come through
  * one socket; the ufrag of a check and then the path tell the viewers apart (RFC 7983 tells the protocols apart).
  *
@@ -6314,6 +6361,7 @@ struct viewer {
     bool pinned;         /* that one and no other */
     struct adapt adapt;
     enum adapt_advice move; /* to another stream, under way; ADAPT_STAY: none */
+    struct media *useless;  /* it was to be moved to and gave nothing */
     bool moved;             /* not told yet */
     int moves, probes;
     char id[VIEWER_ID + 1], etag[VIEWER_ID + 1];
@@ -6645,8 +6693,7 @@ static int64_t viewer_adapt(struct viewer *v, int64_t now) {
     const struct media *m = s->media;
     struct adapt_view view = {.lesser = m->lesser != NULL,
                               .better = m != v->media,
-                              .unfit =
-                                  m->ended || m->gop == MEDIA_NONE || m->unplayable || m->policy > v->media->policy,
+                              .unfit = m->ended || m->gop == MEDIA_NONE || m->unplayable,
                               .kbps = m->mean_kbps,
                               .remb_kbps = (unsigned)(s->remb / 1000),
                               .reports = s->reports,
@@ -6660,6 +6707,7 @@ static int64_t viewer_adapt(struct viewer *v, int64_t now) {
     if (v->move && s->next && now - s->next_since < VIEWER_MOVE) return s->next_since + VIEWER_MOVE;
     if (v->move) {
         v->moved = !s->next;
+        v->useless = s->next;
         v->moves += v->moved;
         adapt_changed(&v->adapt, &view, v->move == ADAPT_HIGHER, v->moved, now);
         v->move = ADAPT_STAY;
@@ -6675,12 +6723,12 @@ static int64_t viewer_adapt(struct viewer *v, int64_t now) {
     case ADAPT_LOWER:
         v->move = ADAPT_LOWER;
         s->limit = view.remb_kbps ? view.remb_kbps : m->mean_kbps / 2;
-        sender_move(s, m->lesser, now);
+        sender_move(s, m->lesser == v->useless && v->useless->lesser ? v->useless->lesser : m->lesser, now);
         break;
     case ADAPT_HIGHER:
         v->move = ADAPT_HIGHER;
         s->limit = 0;
-        sender_move(s, m->better, now);
+        sender_move(s, m->better == v->useless && v->useless->better ? v->useless->better : m->better, now);
         break;
     }
     return v->adapt.looked + (v->adapt.tried ? ADAPT_GLANCE : ADAPT_LOOK);
@@ -6730,7 +6778,7 @@ static int64_t viewer_tick(struct viewer *v, int64_t now) {
     return v->due;
 }
 
-/* ==== 25 whep ===============================================================
+/* ==== 26 whep ===============================================================
  * WHEP (draft-ietf-wish-whep-03): an offer is posted, the answer comes back; the session is deleted, or patched with
  * candidates, which a lite agent need not look at. No ICE restart: the page makes a new session, which costs one round
  * trip more.
@@ -6840,7 +6888,7 @@ static void whep_serve(const struct whep *w, struct http_resp *r) {
     else whep_endpoint(w, r);
 }
 
-/* ==== 26 guard ==============================================================
+/* ==== 27 guard ==============================================================
  * Who may come in: the Host check (DNS rebinding), CORS, Origin, token and password, and how often.
  * pure; uses base, bytes, text, crypt, http, ws
  */
@@ -6996,7 +7044,7 @@ static bool guard_tries(const struct guard *g, const struct http_req *q) {
     return (g->token[0] || g->user[0]) && (http_header(q, "authorization").p || http_query(q->query, "token").p);
 }
 
-/* ==== 27 signal =============================================================
+/* ==== 28 signal =============================================================
  * Signaling over a WebSocket: JSON messages in and out. What the browser sends are its own objects as JSON.stringify
  * writes them, and what it gets fits setRemoteDescription.
  *
@@ -7125,7 +7173,7 @@ static bool signal_news(struct signal *s, struct lobby *l, struct wr *out) {
     return true;
 }
 
-/* ==== 28 page ===============================================================
+/* ==== 29 page ===============================================================
  * The viewer page: one file, no framework, nothing fetched but this server's own API. One string per line of it; no
  * double quote and no backslash occur, so test/page.py can take it out for editing and fold it back.
  * pure; uses base, bytes, text, crypt
@@ -8079,9 +8127,9 @@ static void page_policy(struct wr *headers, struct span html) {
     text_put(headers, "\r\n");
 }
 
-/* ==== 29 site ===============================================================
+/* ==== 30 site ===============================================================
  * All that one instance serves, and its state for programs: JSON, and the text format of Prometheus.
- * pure; uses base, bytes, text, crypt, dtls, rtsp, media, sender, viewer, guard, page
+ * pure; uses base, bytes, text, crypt, dtls, rtsp, media, pace, sender, viewer, guard, page
  */
 #define SITE_MAIN "main" /* in URLs, so that it can be asked for: no other one then */
 enum site_limits {
@@ -8186,7 +8234,7 @@ static void site_json_viewer(struct wr *w, const struct viewer *v, int64_t now) 
               (unsigned long long)(s->remb / 1000), (unsigned)s->keyframe_requests, (unsigned)s->nacked,
               (unsigned)s->repaired);
     text_putf(w, ",\"delay_min_ms\":%u,\"pace_kbps\":%lld}", s->delay_min,
-              (long long)(sender_rate(s) * 8000 / SENDER_REFILL));
+              (long long)(pace_rate(&s->pace, s->media->kbps) * 8000 / PACE_REFILL));
 }
 
 static void site_json(const struct site *s, struct wr *w, int64_t now) {
@@ -8313,7 +8361,7 @@ static void site_metrics(const struct site *s, struct wr *w, int64_t now) {
     site_metrics_viewers(s, w);
 }
 
-/* ==== 30 route ==============================================================
+/* ==== 31 route ==============================================================
  * From one HTTP request to its response: the table of URLs, and the checks in front of it.
  * pure; uses base, bytes, text, http, ws, rtsp, media, viewer, whep, guard, signal, page, site
  */
@@ -8483,7 +8531,7 @@ static void route_serve(const struct route *t, struct http_resp *r) {
     route_humanize(t, r);
 }
 
-/* ==== 31 net ================================================================
+/* ==== 32 net ================================================================
  * Sockets and the clock. One port number: TCP for HTTP, UDP for media; a socket per address family. Datagrams that
  * leave in a row, to one place and of one size, go to the kernel in one call (UDP_SEGMENT), which is where most of the
  * CPU time of a sender goes.
@@ -8820,7 +8868,7 @@ static void net_send(void *to, const struct path *path, const uint8_t *p, size_t
     n->batch_done = size < n->batch_size;
 }
 
-/* ==== 32 dial ===============================================================
+/* ==== 33 dial ===============================================================
  * A connection to a camera, TCP or TLS: its name is looked up beside the event loop, its addresses are tried in turn.
  * world; uses text, crypt, net
  */
@@ -9070,7 +9118,7 @@ static bool dial_pending(const struct dial *d) {
     return d->state == DIAL_OPEN && d->tls && mbedtls_ssl_check_pending(&d->tls->ssl);
 }
 
-/* ==== 33 source =============================================================
+/* ==== 34 source =============================================================
  * Where pictures come from: IP cameras, a file that is looped, standard input, the test pattern, the embedding program.
  * world; uses base, bytes, text, crypt, h264, pattern, depay, rtsp, dialog, media, intake, camera, net, dial
  */
@@ -9614,7 +9662,7 @@ static struct source *source_open(const char *text, const struct source_terms *t
     return NULL;
 }
 
-/* ==== 34 server =============================================================
+/* ==== 35 server =============================================================
  * The event loop, and TCP connections that carry HTTP. A connection is bounded in memory and time at every step; how
  * many there are is bounded too, the longest idle one gives way to a new one.
  * world; uses base, bytes, text, crypt, http, ws, media, viewer, signal, site, route, net, source
@@ -10196,7 +10244,7 @@ static int64_t server_round(struct server *s, int64_t wait_us) {
     return base_max(0, server_due(s, now) - now);
 }
 
-/* ==== 35 wcam ===============================================================
+/* ==== 36 wcam ===============================================================
  * The C API; webrtc_cam.h is its manual.
  * world; uses base, bytes, text, crypt, dtls, rtsp, seal, media, intake, viewer, guard, site, net, source, server
  */
@@ -10563,7 +10611,7 @@ const char *wcam_strerror(int error) {
     }
 }
 
-/* ==== 36 main ===============================================================
+/* ==== 37 main ===============================================================
  * The command line. Exit status: 0 stopped by a signal, 1 run-time failure, 2 bad usage.
  * world; uses base, text, guard, wcam
  */

@@ -1232,7 +1232,7 @@ static void dialog_requests_of_the_camera(void) {
 /* What is no RTSP: borne in small amounts, and told in words. */
 static void dialog_noise(void) {
     static struct dialog d;
-    static char noise[1024], frame[8] = {'$', 9, 0, 4};
+    static char noise[1024], frame[8] = {'$', 0, 0, 4};
     memset(noise, 'x', sizeof noise - 1);
     run_up(&d, "rtsp://cam.test/live", NULL);
     for (int i = 0; i < 1000; i++) { /* between frames it may be any amount */

@@ -1258,12 +1258,12 @@ static void feed_emit(void *to, const struct path *path, const uint8_t *bytes, s
 
 static void feed_check(void) {
     const struct sender *s = &feed.s;
-    must(s->state <= SENDER_LIVE && s->rate >= SENDER_SLOWEST && s->rate <= SENDER_FASTEST);
-    feed.rate = base_max(base_max(feed.rate, SENDER_FASTEST), sender_rate(s));
-    must(s->budget >= -(int64_t)SENDER_BURST - RTP_PAYLOAD && s->budget <= feed.rate);
+    must(s->state <= SENDER_LIVE && s->pace.rate >= PACE_SLOWEST && s->pace.rate <= PACE_FASTEST);
+    feed.rate = base_max(base_max(feed.rate, PACE_FASTEST), pace_rate(&s->pace, s->media->kbps));
+    must(s->pace.budget >= -(int64_t)PACE_BURST - RTP_PAYLOAD && s->pace.budget <= feed.rate);
     /* one burst at once, as much debt, and what was earned since the start */
-    int64_t earned = (feed.now - feed.begun) / SENDER_REFILL * feed.rate + feed.rate;
-    must((int64_t)feed.spent <= earned + 2 * SENDER_BURST + RTP_PAYLOAD);
+    int64_t earned = (feed.now - feed.begun) / PACE_REFILL * feed.rate + feed.rate;
+    must((int64_t)feed.spent <= earned + 2 * PACE_BURST + RTP_PAYLOAD);
     must(s->cursor <= feed.m.head && s->packets == feed.packets && s->octets == feed.octets);
     must(s->repaired >= feed.resent && s->nacked >= s->repaired && s->delay_min <= SENDER_DELAY_MAX / 2);
     must(s->wanted_n - s->wanted_at <= SENDER_RESENT);
@@ -1398,7 +1398,7 @@ static void fuzz_sender(struct rd in) {
     must(seal_open(&feed.s.seal, keys, true) && seal_open(&feed.peer, keys, false));
     sender_start(&feed.s, &feed.m, random, feed.now);
     strcpy(feed.s.cname, "cname");
-    feed.rate = feed.s.rate;
+    feed.rate = feed.s.pace.rate;
     feed.s.out = (struct emit){feed_emit, NULL};
     feed.s.pt = 96;
     feed.s.rtx_pt = flags & 1 ? 97 : 0;
@@ -1735,8 +1735,8 @@ static void play_check(void) {
         stun_check_ice(&v->ice);
         must((v->state > VIEWER_CHECKING) == ice_connected(&v->ice));
         must((v->state == VIEWER_WATCHING) == (sender->seal.out != NULL));
-        must(sender->state <= SENDER_LIVE && sender->rate >= SENDER_SLOWEST && sender->rate <= SENDER_FASTEST);
-        must(sender->budget >= -(int64_t)SENDER_BURST - RTP_PAYLOAD);
+        must(sender->state <= SENDER_LIVE && sender->pace.rate >= PACE_SLOWEST && sender->pace.rate <= PACE_FASTEST);
+        must(sender->pace.budget >= -(int64_t)PACE_BURST - RTP_PAYLOAD);
         must(sender->cursor <= v->media->head || sender->state == SENDER_WAITING);
         must(v->peer_ssrcs >= 0 && v->peer_ssrcs <= VIEWER_SSRCS);
     }

@@ -1258,7 +1258,7 @@ static void forged_rtcp(void) {
 static struct peer *wrap_join(struct world *x, bool rtx, struct link up, struct link down, uint32_t before) {
     struct peer *p = peer_join(x, false, rtx, up, down);
     struct sender *s = &peer_viewer(p)->sender;
-    s->seq = s->slow_seq = s->window[0].seq = s->window[1].seq = 0x20000 - before;
+    s->seq = s->pace.slow_seq = s->pace.window[0].seq = s->pace.window[1].seq = 0x20000 - before;
     s->rtx_seq = 0xffc0;
     s->clock_offset = 0u - (uint32_t)rtp_clock(x->now + 3 * BASE_S);
     return p;
@@ -1337,7 +1337,7 @@ static struct joins join_late(const char *name, struct link up, struct link down
         j.next = (JOIN_GOP - JOIN_AT) * LINK_FRAME;
         for (int64_t end = x->now + j.next + 2 * BASE_S; x->now < end;) {
             world_step(x, end);
-            rate = base_min(rate, peer_viewer(p)->sender.rate);
+            rate = base_min(rate, peer_viewer(p)->sender.pace.rate);
         }
         struct result r = result_of(p);
         result_sound(p);

@@ -4415,17 +4415,17 @@ static void sender_slows_down(void) {
     sim_connect(s);
     sim_live(s, 2 * BASE_S);
     struct sender *x = &sim_viewer(s)->sender;
-    CHECK(x->rate == SENDER_BURST);
+    CHECK(x->pace.rate == PACE_BURST);
     for (int i = 0; i < 20; i++) {
         sim_nack(s, s->rtp[s->rtp_n - 1].seq, 0);
         sim_run(s, 100 * BASE_MS);
         if (i % 10 == 0) sim_check(s, true);
     }
-    CHECK(x->rate == SENDER_BURST);
+    CHECK(x->pace.rate == PACE_BURST);
     sim_nack(s, (uint16_t)(s->rtp[s->rtp_n - 1].seq - 40), 0xffff);
-    CHECK(x->rate == SENDER_BURST * 3 / 4 && x->ceiling == SENDER_BURST * 7 / 8);
+    CHECK(x->pace.rate == PACE_BURST * 3 / 4 && x->pace.ceiling == PACE_BURST * 7 / 8);
     sim_nack(s, (uint16_t)(s->rtp[s->rtp_n - 1].seq - 20), 0xffff); /* at once again: the same queue */
-    CHECK(x->rate == SENDER_BURST * 3 / 4);
+    CHECK(x->pace.rate == PACE_BURST * 3 / 4);
     uint32_t ssrc = s->rtp[0].ssrc;
     uint8_t report[32] = {0x81, 201, 0, 7, 0, 0, 0, 1};
     struct wr w = bytes_wr(report + 8, 4);
@@ -4438,7 +4438,7 @@ static void sender_slows_down(void) {
         sim_send_rtcp(s, report, sizeof report);
         CHECK(x->delay_min == SENDER_DELAY_MAX / 2);
     }
-    CHECK(x->rate == SENDER_BURST);
+    CHECK(x->pace.rate == PACE_BURST);
     report[22] = 0;
     for (int i = 0; i < 60; i++) {
         unsigned last = x->delay_min;
