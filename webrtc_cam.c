@@ -6687,9 +6687,9 @@ static void viewer_input(struct lobby *l, const struct path *path, uint8_t *p, s
     if (d) l->drops[d]++;
 }
 
-/* Follows adapt's advice. Returns when to call again. */
-static int64_t viewer_adapt(struct viewer *v, int64_t now) {
-    struct sender *s = &v->sender;
+/* What adapt has to know. */
+static struct adapt_view viewer_view(const struct viewer *v, int64_t now) {
+    const struct sender *s = &v->sender;
     const struct media *m = s->media;
     struct adapt_view view = {.lesser = m->lesser != NULL,
                               .better = m != v->media,
@@ -6703,6 +6703,22 @@ static int64_t viewer_adapt(struct viewer *v, int64_t now) {
     /* what is repeated as it was, the browser takes for a replay: its estimate does not see that */
     int64_t padding = s->rtx_pt ? sender_pad_rate(s, now) : 0;
     if (padding) view.sent_kbps = m->mean_kbps + (unsigned)padding;
+    return view;
+}
+
+/* To a neighbour of the present stream; what gave nothing the last time is passed over, if there is another behind it. */
+static void viewer_move(struct viewer *v, bool higher, int64_t now) {
+    struct sender *s = &v->sender;
+    struct media *to = higher ? s->media->better : s->media->lesser, *behind = higher ? to->better : to->lesser;
+    v->move = higher ? ADAPT_HIGHER : ADAPT_LOWER;
+    s->limit = higher ? 0 : s->remb ? (unsigned)(s->remb / 1000) : s->media->mean_kbps / 2;
+    sender_move(s, to == v->useless && behind ? behind : to, now);
+}
+
+/* Follows adapt's advice. Returns when to call again. */
+static int64_t viewer_adapt(struct viewer *v, int64_t now) {
+    struct sender *s = &v->sender;
+    struct adapt_view view = viewer_view(v, now);
     if (v->pinned || (!view.lesser && !view.better)) return BASE_NEVER;
     if (v->move && s->next && now - s->next_since < VIEWER_MOVE) return s->next_since + VIEWER_MOVE;
     if (v->move) {
@@ -6713,24 +6729,13 @@ static int64_t viewer_adapt(struct viewer *v, int64_t now) {
         v->move = ADAPT_STAY;
         s->next = NULL;
     }
-    switch (adapt_look(&v->adapt, &view, now)) {
-    case ADAPT_STAY: break;
-    case ADAPT_TRY:
+    enum adapt_advice advice = adapt_look(&v->adapt, &view, now);
+    if (advice == ADAPT_TRY) {
+        unsigned kbps = s->media->mean_kbps, better = s->media->better->mean_kbps;
+        sender_probe(s, better > kbps ? better - kbps : 0, now);
         v->probes++;
-        if (m->better->mean_kbps > m->mean_kbps) sender_probe(s, m->better->mean_kbps - m->mean_kbps, now);
-        break;
-    case ADAPT_END: sender_probe(s, 0, now); break;
-    case ADAPT_LOWER:
-        v->move = ADAPT_LOWER;
-        s->limit = view.remb_kbps ? view.remb_kbps : m->mean_kbps / 2;
-        sender_move(s, m->lesser == v->useless && v->useless->lesser ? v->useless->lesser : m->lesser, now);
-        break;
-    case ADAPT_HIGHER:
-        v->move = ADAPT_HIGHER;
-        s->limit = 0;
-        sender_move(s, m->better == v->useless && v->useless->better ? v->useless->better : m->better, now);
-        break;
-    }
+    } else if (advice == ADAPT_END) sender_probe(s, 0, now);
+    else if (advice != ADAPT_STAY) viewer_move(v, advice == ADAPT_HIGHER, now);
     return v->adapt.looked + (v->adapt.tried ? ADAPT_GLANCE : ADAPT_LOOK);
 }
 
