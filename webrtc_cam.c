@@ -3141,8 +3141,9 @@ struct depay_window {
     bool started;
     uint16_t next;
     int held;
-    int64_t since; /* when the wait for next began */
+    int64_t since; /* when the first of those that are held came: the wait for next began */
     struct {
+        int64_t at; /* when it came */
         uint16_t n; /* 0: empty */
         uint8_t bytes[DEPAY_PACKET];
     } slot[DEPAY_WINDOW];
@@ -3157,7 +3158,7 @@ static bool depay_store(struct depay_window *w, const struct rtp_in *p, struct s
     if (strange || ahead >= DEPAY_WINDOW) w->next = p->seq;
     w->started = true;
     if (!w->held) w->since = now;
-    w->held += !w->slot[p->seq % DEPAY_WINDOW].n;
+    if (!w->slot[p->seq % DEPAY_WINDOW].n) w->held++, w->slot[p->seq % DEPAY_WINDOW].at = now;
     w->slot[p->seq % DEPAY_WINDOW].n = (uint16_t)packet.n;
     memcpy(w->slot[p->seq % DEPAY_WINDOW].bytes, packet.p, packet.n);
     return true;
@@ -3175,6 +3176,8 @@ static bool depay_next(struct depay_window *w, bool force, int64_t now, struct s
     w->held--;
     w->next++;
     w->since = now;
+    for (int i = 0; i < DEPAY_WINDOW && w->held; i++)
+        if (w->slot[i].n) w->since = base_min(w->since, w->slot[i].at);
     return true;
 }
 
@@ -3274,12 +3277,13 @@ static bool rtcp_nack(const struct rtcp_packet *p, uint32_t ssrc, int i, uint16_
     return !r.bad;
 }
 
-/* A receiver report with one block (RFC 3550 6.4.2); ssrc: ours. */
+/* A receiver report (RFC 3550 6.4.2) with one block; r NULL: nothing was heard, it has none. ssrc: ours. */
 static void rtcp_put_rr(struct wr *w, uint32_t ssrc, const struct rtcp_report *r) {
-    bytes_w8(w, 0x81);
+    bytes_w8(w, r ? 0x81 : 0x80);
     bytes_w8(w, RTCP_RR);
-    bytes_w16(w, 1 + RTCP_BLOCK / 4);
+    bytes_w16(w, r ? 1 + RTCP_BLOCK / 4 : 1);
     bytes_w32(w, ssrc);
+    if (!r) return;
     bytes_w32(w, r->ssrc);
     bytes_w8(w, r->lost);
     bytes_w24(w, (uint32_t)r->lost_total & 0xffffff);
@@ -5283,7 +5287,8 @@ static void camera_connected(struct camera *c, const uint16_t *client_port, stru
     if (window) memset(window, 0, sizeof *window);
     c->reported = 0;
     c->missing = 0;
-    c->last_sr = c->cycles = c->told = 0;
+    c->last_sr = c->cycles = c->told = c->ssrc = c->sound_ssrc = 0;
+    c->highest = 0;
     c->ssrc_sent = crypt_random32(c->crypt);
     depay_start(&c->depay, c->depay.unit, c->depay.cap);
     dialog_start(&c->dialog, &c->url, c->media->may_sound, client_port, c->crypt, now);
@@ -5464,7 +5469,8 @@ static bool camera_report(struct camera *c, struct wr *w, int64_t now) {
     if (c->last_sr) r.delay = (uint32_t)((now - c->sr_at) * 65536 / BASE_S);
     c->missing = c->depay.missing;
     c->reported = now;
-    rtcp_put_rr(w, c->ssrc_sent, &r);
+    rtcp_put_rr(w, c->ssrc_sent, c->depay.started ? &r : NULL);
+    rtcp_put_sdes(w, c->ssrc_sent, c->dialog.cnonce); /* RFC 3550 6.1: in each compound packet; random, too */
     return !w->bad;
 }
 
@@ -5814,16 +5820,17 @@ enum sender_limits {
     SENDER_ANNOUNCE = 50,   /* packets that carry a changed delay */
     SENDER_PADS = 64        /* packets that are sent again as padding */
 };
-#define SENDER_FRAME_GAP  (8 * BASE_MS)   /* between replayed frames: decoders queue few */
-#define SENDER_TOO_LONG   (5 * BASE_S)    /* a replay that would take this long is not begun */
-#define SENDER_REPORT     (1 * BASE_S)    /* between sender reports */
-#define SENDER_TELL       (200 * BASE_MS) /* between answers to a receiver's reference time */
-#define SENDER_REPLAY_GAP (2 * BASE_S)    /* between replays that PLIs cause: one that causes the next is a livelock */
-#define SENDER_SMALL      (256 * 1024)    /* bytes; a larger GOP is not replayed for a PLI */
-#define SENDER_AGAIN      (250 * BASE_MS) /* after an IDR left, before a PLI means that its beginning was lost */
-#define SENDER_FIRST      (3 * BASE_S)    /* of a viewer's time, in which that may be so */
-#define SENDER_CALM       (10 * BASE_S)   /* without loss, before the delay shrinks */
-#define SENDER_IDR        (3 * BASE_S) /* that another stream's next IDR is waited for, before its last one has to do */
+#define SENDER_FRAME_GAP   (8 * BASE_MS)   /* between replayed frames: decoders queue few */
+#define SENDER_TOO_LONG    (5 * BASE_S)    /* a replay that would take this long is not begun */
+#define SENDER_REPORT      (1 * BASE_S)    /* between sender reports */
+#define SENDER_TELL        (200 * BASE_MS) /* between answers to a receiver's reference time */
+#define SENDER_REPLAY_GAP  (2 * BASE_S)    /* between replays that PLIs cause: one that causes the next is a livelock */
+#define SENDER_SMALL       (256 * 1024)    /* bytes; a larger GOP is not replayed for a PLI */
+#define SENDER_AGAIN       (250 * BASE_MS) /* after an IDR left, before a PLI means that its beginning was lost */
+#define SENDER_FIRST       (3 * BASE_S)    /* of a viewer's time, in which that may be so */
+#define SENDER_CALM        (10 * BASE_S)   /* without loss, before the delay shrinks */
+#define SENDER_SOUND_AHEAD (2 * BASE_S)    /* of its time of recording: more is another clock */
+#define SENDER_IDR         (3 * BASE_S) /* that another stream's next IDR is waited for, before its last one has to do */
 
 enum sender_state { SENDER_WAITING, SENDER_CATCHING_UP, SENDER_LIVE };
 
@@ -6195,8 +6202,9 @@ static int64_t sender_pump(struct sender *s, int64_t now) {
  * the last packet as the server's clock does, for a browser plays nothing that goes back. */
 static uint32_t sender_sound_timestamp(struct sender *s, const struct media_sound *p) {
     uint32_t timestamp = p->ticks + s->sound.offset;
-    bool on = p->kind == s->sound.kind && (int32_t)(timestamp - s->sound.timestamp) > 0;
-    int64_t since = base_max(0, p->time - s->sound.time) * base_sound[p->kind].rate / BASE_S;
+    int64_t rate = base_sound[p->kind].rate, ahead = (int32_t)(timestamp - s->sound.timestamp);
+    int64_t since = base_max(0, p->time - s->sound.time) * rate / BASE_S;
+    bool on = p->kind == s->sound.kind && ahead > 0 && ahead - since < SENDER_SOUND_AHEAD * rate / BASE_S;
     if (s->sound.spoke && !on) timestamp = s->sound.timestamp + 1 + (uint32_t)since;
     s->sound.offset = timestamp - p->ticks;
     s->sound.timestamp = timestamp;
@@ -9071,6 +9079,10 @@ static int dial_shake(struct dial *d) {
     d->tls->writes = rc == MBEDTLS_ERR_SSL_WANT_WRITE;
     if (dial_later(rc)) return 0;
     if (!rc) return d->state = DIAL_OPEN, 1;
+    if (rc == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED &&
+        mbedtls_ssl_get_verify_result(&d->tls->ssl) == MBEDTLS_X509_BADCERT_CN_MISMATCH)
+        return dial_fail(d, "The camera's certificate is for another name than the one in its address: --insecure-rtsp "
+                            "takes it all the same.");
     if (rc == MBEDTLS_ERR_X509_CERT_VERIFY_FAILED)
         return dial_fail(
             d, "The camera's certificate is not one that this machine trusts: --insecure-rtsp takes it all the same.");
@@ -9354,7 +9366,7 @@ static void source_say_udp(struct source *s, int which, struct span bytes) {
 
 /* Reports to the camera; an empty RTP packet with each keeps the way open for what comes to that port. */
 static void source_report(struct source *s, int64_t now) {
-    uint8_t report[64], empty[RTP_HEADER] = {0x80};
+    uint8_t report[128], empty[RTP_HEADER] = {0x80};
     struct wr w = bytes_wr(report, sizeof report);
     if (s->udp[0] < 0 || !camera_report(&s->camera, &w, now)) return;
     source_say_udp(s, 0, base_span(empty, sizeof empty));

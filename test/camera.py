@@ -26,7 +26,7 @@ import traceback
 import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from cli import Server as OneServer, Skip, TMP, annexb, ask, check, free_port, get, same, until, whep  # pylint: disable=wrong-import-position
+from cli import Server as OneServer, Skip, TMP, annexb, ask, check, free_port, fresh, get, problem, same, until, whep  # pylint: disable=wrong-import-position
 
 TESTS = []
 ODD = 'p@s#s%:w/?'[:8]  # each of these has its own meaning in an address
@@ -37,6 +37,10 @@ SDP = ('v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=cam\r\nt=0 0\r\na=control:*\r\nm=vi
 class Server(OneServer):
     """One that may be stopped within its `with`."""
     last = ''
+
+    def has_stopped(self):
+        with open('/proc/%d/stat' % self.p.pid) as f:
+            return f.read().rsplit(')', 1)[1].split()[0] == 'T'
 
     def stop(self, number=signal.SIGTERM):
         if self in OneServer.all:
@@ -617,6 +621,260 @@ def stops_while_it_dials():
         begin = time.monotonic()
         s.stop(signal.SIGINT)
         check(time.monotonic() - begin < 4, 'took %.1f s' % (time.monotonic() - begin))
+
+
+# ---- media by UDP ----
+
+class UdpCamera(Camera):
+    """One that takes UDP alone. order(packets of an access unit, its number): what is sent of them, in which order.
+    pinholes, reports: (when, from which port, bytes) of what comes to its two ports."""
+
+    def __init__(self, order=lambda packets, _: packets, size=1200, swell=0, **kw):
+        self.order, self.size, self.swell, self.units, self.client = order, size, swell, 0, 0
+        self.pinholes, self.reports, self.sent_report = [], [], None
+        self.udp = self.pair()
+        for i, heard in enumerate((self.pinholes, self.reports)):
+            threading.Thread(target=self.hear, args=(self.udp[i], heard), daemon=True).start()
+        super().__init__(script={'SETUP': self.set_up, **kw.pop('script', {})}, **kw)
+
+    @staticmethod
+    def pair():
+        while True:
+            a, b = (socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2))
+            a.bind(('127.0.0.1', 0))
+            try:
+                b.bind(('127.0.0.1', a.getsockname()[1] + 1))
+                return a, b
+            except OSError:
+                a.close()
+                b.close()
+
+    @staticmethod
+    def hear(s, heard):
+        with contextlib.suppress(OSError):
+            while True:
+                data, where = s.recvfrom(2048)
+                if not where:  # it is closed
+                    return
+                heard.append((time.monotonic(), where[1], data))
+
+    def stop(self):
+        super().stop()
+        for s in self.udp:
+            with contextlib.suppress(OSError):
+                s.shutdown(socket.SHUT_RDWR)  # ends recvfrom
+            s.close()
+
+    def set_up(self, r, _):
+        m = re.search(r'RTP/AVP;unicast;client_port=(\d+)-(\d+)', r['transport'])
+        if not m:
+            return status(461)(r, self)
+        self.client = int(m.group(1))
+        same((self.client % 2, int(m.group(2))), (0, self.client + 1))
+        return self.ok(r, 'Transport: RTP/AVP;unicast;client_port=%d-%d;server_port=%d-%d\r\nSession: 4711\r\n' % (
+            self.client, self.client + 1, self.udp[0].getsockname()[1], self.udp[1].getsockname()[1]))
+
+    def packets(self, unit):
+        """Sends one access unit, its slice made larger by swell bytes, in pieces of at most size bytes."""
+        ticks = int((time.monotonic() - self.clock) * 90000) & 0xffffffff
+        payloads = [nal for nal in unit[:-1]]
+        nal = unit[-1] + bytes(i % 251 + 1 for i in range(self.swell))
+        pieces = [nal[i:i + self.size] for i in range(1, len(nal), self.size)]
+        payloads += [bytes([nal[0] & 0xe0 | 28, (i == 0) << 7 | (i == len(pieces) - 1) << 6 | nal[0] & 31]) + p
+                     for i, p in enumerate(pieces)]
+        packets = []
+        for i, p in enumerate(payloads):
+            last = 0x80 if i == len(payloads) - 1 else 0
+            packets.append(struct.pack('!BBHII', 0x80, last | 96, self.seq & 0xffff, ticks, 7) + p)
+            self.seq += 1
+        for p in self.order(packets, self.units):
+            self.udp[0].sendto(p, ('127.0.0.1', self.client))
+        self.units += 1
+        if self.units == 10:  # a sender report
+            self.sent_report = time.monotonic()
+            self.udp[1].sendto(struct.pack('!BBHIIIIII', 0x80, 200, 6, 7, 0xe1234567, 0x89abcdef, ticks, 0, 0),
+                               ('127.0.0.1', self.client + 1))
+        return b''
+
+
+def incomplete(s):
+    return s.state()['drops'].get('rtp_incomplete_picture', 0)
+
+
+@test
+def reports_to_a_udp_camera():
+    """Who sends by UDP hears how it arrives (RFC 3550 6.4.2); an empty packet keeps the way to the other port open."""
+    with UdpCamera() as cam, Server('cam=' + cam.url()) as s:
+        watch(s)
+        until(lambda: cam.pinholes and cam.reports, 'the first packets to both ports', 3)
+        check(cam.pinholes[0][0] <= cam.reports[0][0] + 0.5, 'an empty packet not before the first report')
+        until(lambda: len(cam.reports) > 1, 'the second report', 8)
+        check(len(cam.pinholes) > 1 or until(lambda: len(cam.pinholes) > 1, 'a second empty packet', 1))
+        for _, port, data in cam.pinholes:
+            same((port, data[:1], len(data)), (cam.client, b'\x80', 12))
+        when, port, data = cam.reports[1]
+        same(port, cam.client + 1)
+        check(3.5 < when - cam.reports[0][0] < 6.5, 'the second report after %.1f s' % (when - cam.reports[0][0]))
+        same(data[:4], b'\x81\xc9\0\7')
+        ours, ssrc, lost, highest, _, stamp, delay = struct.unpack('!7I', data[4:32])
+        check(ours and data[4:8] == cam.reports[0][2][4:8], 'the SSRC of the reports:', cam.reports)
+        same((ssrc, lost, stamp), (7, 0, 0x456789ab))
+        check(cam.seq * 2 // 3 < highest < cam.seq, 'the highest number is %d of %d' % (highest, cam.seq))
+        check(abs(delay / 65536 - (when - cam.sent_report)) < 0.5, 'DLSR %.2f s' % (delay / 65536))
+
+
+@test
+def udp_out_of_order():
+    """Neighbours change places, each third comes twice: every picture is whole."""
+    def order(packets, number):
+        if number:  # before the first one nothing is known
+            for i in range(number % 2, len(packets) - 1, 2):
+                packets[i], packets[i + 1] = packets[i + 1], packets[i]
+        return [p for i, p in enumerate(packets) for _ in range(1 + (i % 3 == 0))]
+    with UdpCamera(order, size=100, swell=1500) as cam, Server('cam=' + cam.url()) as s:
+        watch(s)
+        until_frames(s, 60)
+        same((incomplete(s), stream(s)['reason'], cam.connections), (0, '', 2))
+
+
+@test
+def a_keyframe_at_once_by_udp():
+    """150 KB arrive while the program has no time: the kernel keeps them for it."""
+    with open('/proc/sys/net/core/rmem_max') as f:
+        if int(f.read()) < 200000:
+            raise Skip('net.core.rmem_max is below 200,000')
+    with UdpCamera() as cam, Server('cam=' + cam.url()) as s:
+        watch(s)
+        until_frames(s, 20)
+        units, send = [], cam.packets
+        cam.packets = lambda unit: units.append(unit) or b''  # it pauses
+        until(lambda: len(units) > 1, 'the pause')
+        frames, seen = stream(s)['frames'], cam.seq
+        s.p.send_signal(signal.SIGSTOP)
+        try:
+            until(lambda: s.has_stopped(), 'it stands')
+            cam.swell = 150000
+            send(PICTURES[0])
+        finally:
+            s.p.send_signal(signal.SIGCONT)
+        check(cam.seq - seen > 120, cam.seq - seen)
+        until(lambda: stream(s)['frames'] > frames or incomplete(s), 'the keyframe', 3)
+        same((stream(s)['frames'], incomplete(s), stream(s)['reason']), (frames + 1, 0, ''))
+
+
+# ---- cameras that viewers open ----
+
+@test
+def cameras_opened_by_viewers_are_few():
+    with Camera(per_second=5) as cam, Server('--allow-source', cam.url(path='/'), 'test:64x64') as s:
+        def open_camera(i):
+            return ask(s.port, 'POST', '/api/cameras', {'Content-Type': 'application/json'},
+                       json.dumps({'url': cam.url('j0hn:p%40w%2F@', '/live%d' % i)}), source=fresh())
+        names, sessions = [], []
+        for i in range(8):
+            r = open_camera(i)
+            same(r.status, 201, r.body)
+            names.append(json.loads(r.body)['name'])
+            sessions.append(watch(s, names[i]))
+        same(len(set(names)), 8)
+        r = open_camera(8)
+        problem(r, 503, 'too many cameras are open seconds after its last viewer has left')
+        same(r['retry-after'], '30')
+        r = open_camera(3)  # the same address is the same camera, also when there is no room
+        same((r.status, json.loads(r.body)['name']), (201, names[3]))
+        same(len(s.state()['streams']), 9)
+        same(ask(s.port, 'DELETE', sessions[5], source=fresh()).status, 200)
+        left = time.monotonic()
+        same(open_camera(8).status, 503, 'at once, while the one that was left lingers')
+        until(lambda: names[5] not in [v['name'] for v in s.state()['streams']], 'the one that was left goes', 14)
+        check(time.monotonic() - left > 8, 'it went after %.1f s' % (time.monotonic() - left))
+        r = open_camera(8)
+        same(r.status, 201, r.body)
+        have = [v['name'] for v in s.state()['streams']]
+        check(set(names) - {names[5]} < set(have) and json.loads(r.body)['name'] in have, have)
+        same(open_camera(9).status, 503)
+        same(get(s.port, '/' + names[5]).status, 404)
+        has_no_secret(json.dumps(s.state()) + get(s.port, '/metrics').body.decode() + s.stop(), 'p@w/', 'j0hn')
+
+
+# ---- secrets ----
+
+@test
+def a_cameras_password_is_not_in_ps():
+    with Camera('digest', 'j0hn', 'p@s/w') as cam:
+        at = '127.0.0.1:%d' % cam.port
+        urls = {'a': 'rtsp://j0hn:s3cr3t@' + at + '/live', 'b': 'rtsp://j0hn:s3@cr3t@' + at + '/live', 'c': cam.url('j0hn:p@s%2Fw@'),
+                'd': 'rtsp://j0hn:12/s3cr3t@' + at + '/live',  # by mistake: it is no password to us, and is one all the same
+                'e': 'rtsps://j0hn:s3cr3t%40@' + at + '/live', 'f/sub': 'rtsp://j0hn:s3cr3t@' + at + '/live?transport=udp'}
+        with Server(*['%s=%s' % one for one in urls.items()], urls['a']) as s:
+            with open('/proc/%d/cmdline' % s.p.pid, 'rb') as f:
+                line = f.read().decode()
+            check(line.count('@' + at) == len(urls) + 1, 'the address stays:', line)
+            for name in 'abcdef':
+                watch(s, name)
+            until_frames(s, 5, 2)
+            until_reason(s, 'refuses the name or the password', 0)
+            until_reason(s, 'refuses the name or the password', 1)
+            until(lambda: stream(s, 3)['reason'] and 'when somebody' not in stream(s, 3)['reason'], 'a reason')
+            told = [line, json.dumps(s.state()), get(s.port, '/metrics').body.decode(), get(s.port, '/').body.decode(), s.stop()]
+        for where, text in zip(('ps', '/api/streams', '/metrics', 'the page', 'the log'), told):
+            for secret in ('s3', 'cr3t', 'p@s', 's/w', 's%2Fw', 'j0hn'):
+                check(secret not in text, '%r is in %s' % (secret, where))
+
+
+# ---- floods ----
+
+class Flood(Camera):
+    """Answers as long as there are answers, then says the same for ever."""
+
+    def __init__(self, said, answers=0):
+        self.said, self.answers = said, answers
+        super().__init__()
+
+    def serve(self, c):
+        state = {'data': b''}
+        c.settimeout(5)
+        try:
+            for _ in range(self.answers):
+                r = None
+                while r is None:
+                    r = self.read(c, state)
+                c.sendall(self.usual(r))
+            while not self.stopped:
+                c.sendall(self.said)
+        except OSError:
+            pass
+        finally:
+            c.close()
+
+
+@test
+def floods_are_given_up_and_hold_nobody_up():
+    announce = b'ANNOUNCE rtsp://cam/ RTSP/1.0\r\nCSeq: 1\r\n\r\n' * 500
+    floods = [(b'x' * 65536, 0, 'sends what is no RTSP'), (b'x' * 65536, 4, 'sends what is no RTSP'),
+              (announce, 0, 'sends messages without end'), (announce, 4, 'sends messages without end'),
+              ((b'$\1\xff\xff' + bytes(65535)) * 64, 4, '')]  # RTCP's channel: this one is borne for a while
+    cams = [Flood(said, answers) for said, answers, _ in floods]
+    with Server(*['c%d=%s' % (i, c.url()) for i, c in enumerate(cams)]) as s:
+        for i in range(len(cams)):
+            watch(s, 'c%d' % i)
+        seen, took, end = {}, [], time.monotonic() + 20
+        while (len(seen) < len(cams) or len(took) < 100) and time.monotonic() < end:
+            begin = time.monotonic()
+            same(get(s.port, '/healthz').body, b'ok\n')
+            took.append(time.monotonic() - begin)
+            for i, v in enumerate(s.state()['streams']):
+                if floods[i][2] in v['reason']:
+                    seen[i] = 1
+            time.sleep(0.01)
+        check(len(seen) == len(cams), 'given up:', sorted(seen), [v['reason'] for v in s.state()['streams']])
+        until(lambda: all(c.connections > 1 for c in cams[:4]), 'each is called again')
+        took.sort()
+        print('# floods: /healthz within %.1f ms (median of %d), %.1f ms at most' % (
+            1000 * took[len(took) // 2], len(took), 1000 * took[-1]))
+        check(took[len(took) // 2] < 0.2, '/healthz takes %.3f s' % took[len(took) // 2])
+        for c in cams:
+            c.stop()
 
 
 # ---- servers of other makes ----

@@ -480,6 +480,10 @@ def bad_names_are_status_2():
 def impossible_names_are_status_2():
     for name in ('x' * 33, 'front door', 'k\u00fcche', 'a.b', 'a/b/c', 'a/', '/a', ''):
         refuses(2, 'name', '-l', '0', name + '=test:')
+    for name in 'my.cam', 'x' * 33, 'a/b/c', 'front door':
+        for source in 'rtsp://ann:hunter2@192.0.2.1/live', 'rtsps://192.0.2.1/?a=b', 'test:64x64':
+            status, out, err = run('-l', '0', '%s=%s' % (name, source))
+            same((status, out, err), (2, '', "webrtc_cam: '%s' is not a camera name: up to 32 of A-Z a-z 0-9 _ -\n" % name))
 
 
 @test
@@ -656,6 +660,19 @@ def names_and_streams():
         until(lambda: s.state()['streams'][1]['viewers'] == 1, 'the viewer is counted')
         same(ask(s.port, 'DELETE', r['location'], source=fresh()).status, 200)
         same(whep(s.port, path='/front/whep?stream=nope').status, 404)
+
+
+@test
+def a_sub_stream_without_its_main_stream():
+    with Server('back=test:64x64', 'front/sub=test:96x96', 'front/tiny=test:64x64') as s:
+        for path, status in (('/front', 200), ('/front?stream=sub', 200), ('/front?stream=tiny', 200), ('/front?stream=no', 404),
+                             ('/fron', 404)):
+            same(get(s.port, path).status, status, path)
+        r = whep(s.port, path='/front/whep')
+        same(r.status, 201)
+        until(lambda: [v['viewers'] for v in s.state()['streams']] == [0, 1, 0], 'the viewer gets front/sub')
+        same(ask(s.port, 'DELETE', r['location'], source=fresh()).status, 200)
+        same(whep(s.port, path='/front/whep?stream=no').status, 404)
 
 
 @test

@@ -1591,6 +1591,40 @@ static void sdp_verdicts(void) {
     gone(s);
 }
 
+/* A section may go without ICE and DTLS lines of its own only inside the bundle, whose first section has them. */
+static void sdp_bundle_lends(void) {
+    static const char format[] =
+        "v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\na=group:BUNDLE %s\r\n"
+        "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\na=ice-ufrag:peer\r\na=ice-pwd:0123456789abcdefghijklmn\r\n"
+        "a=fingerprint:%s\r\na=setup:active\r\na=recvonly\r\na=rtcp-mux\r\n"
+        "m=video 9 UDP/TLS/RTP/SAVPF 102\r\n%sa=recvonly\r\na=rtcp-mux\r\na=rtpmap:102 H264/90000\r\n"
+        "a=fmtp:102 packetization-mode=1;profile-level-id=42e01f\r\n";
+    static const struct {
+        const char *group, *mid;
+        bool lends;
+    } cases[] = {{"0 1", "a=mid:1\r\n", true},  {"0", "a=mid:1\r\n", false}, {"1", "a=mid:1\r\n", false},
+                 {"1 0", "a=mid:1\r\n", false}, {"0 1", "", false},          {"0 11", "a=mid:1\r\n", false},
+                 {"", "a=mid:1\r\n", false}};
+    static struct sdp_offer o;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char text[2048];
+        const char *why = "";
+        int n = snprintf(text, sizeof text, format, cases[i].group, some_print, cases[i].mid);
+        struct span s = exact(text, (size_t)n);
+        CHECK(sdp_read(s, &o, &why) == 0 && o.count == 2);
+        int chosen = sdp_choose(&o, 0x42e01f, &why);
+        const struct sdp_transport *v = &o.section[1].transport;
+        CHECK_AS(chosen == (cases[i].lends ? 1 : -1), cases[i].group);
+        if (cases[i].lends)
+            CHECK(text_is(v->ufrag, "peer") && text_is(v->fingerprint, some_print) && v->setup == SDP_ACTIVE);
+        else
+            CHECK_AS(!v->ufrag.n && !v->pwd.n && !v->fingerprint.n && !v->has_setup && why &&
+                         !strcmp(why, "the offer lacks a=ice-ufrag and a=ice-pwd"),
+                     why ? why : cases[i].group);
+        gone(s);
+    }
+}
+
 static void sdp_profiles(void) {
     static struct sdp_offer o;
     const char *why;
@@ -3917,6 +3951,50 @@ static void media_many_sets(void) {
     CHECK(list.n == 25);
 }
 
+/* G.711 in packets that fit, each with its own time; Opus is one packet, or none. */
+static void media_sounds(void) {
+    static struct media m;
+    static struct media_sound sounds[MEDIA_SOUNDS];
+    static uint8_t bytes[MEDIA_HISTORY_MIN], samples[1440];
+    static struct media_packet packets[MEDIA_SLOTS];
+    uint64_t drops[DROP_COUNT] = {0};
+    media_start(&m, bytes, sizeof bytes, packets, drops);
+    rnd_seed(41);
+    rnd_fill(samples, sizeof samples);
+    media_push_sound(&m, BASE_PCMU, base_span(samples, 160), 5, BASE_S); /* nobody made room for it */
+    CHECK(!m.sounds);
+    m.sound = sounds;
+    static const size_t lengths[] = {1, 160, RTP_PAYLOAD, RTP_PAYLOAD + 1, 1440};
+    for (size_t i = 0; i < 2 * (sizeof lengths / sizeof *lengths); i++) {
+        const enum base_sounds kind = i % 2 ? BASE_PCMA : BASE_PCMU;
+        const uint32_t ticks = 0xffffff00u + 7 * (uint32_t)i; /* they wrap */
+        const int64_t time = 3 * BASE_S + 125;
+        uint64_t k = m.sounds;
+        struct span s = exact(samples, lengths[i / 2]);
+        size_t n = 0;
+        media_push_sound(&m, kind, s, ticks, time);
+        CHECK(m.sounds - k == (s.n + RTP_PAYLOAD - 1) / RTP_PAYLOAD);
+        for (; k < m.sounds; k++) {
+            const struct media_sound *p = &sounds[k % MEDIA_SOUNDS];
+            CHECK(p->kind == kind && p->n && p->n <= RTP_PAYLOAD && n + p->n <= s.n &&
+                  !memcmp(p->bytes, samples + n, p->n));
+            CHECK(p->ticks == (uint32_t)(ticks + n) && p->time == time + (int64_t)n * 125); /* 8,000 in a second */
+            n += p->n;
+        }
+        CHECK(n == s.n);
+        gone(s);
+    }
+    CHECK(!drops[DROP_SOUND_LARGE]);
+    uint64_t k = m.sounds;
+    media_push_sound(&m, BASE_OPUS, base_span(samples, RTP_PAYLOAD), 9, 9);
+    CHECK(m.sounds == k + 1 && sounds[k % MEDIA_SOUNDS].n == RTP_PAYLOAD && !drops[DROP_SOUND_LARGE]);
+    media_push_sound(&m, BASE_OPUS, base_span(samples, RTP_PAYLOAD + 1), 9, 9);
+    CHECK(m.sounds == k + 1 && drops[DROP_SOUND_LARGE] == 1);
+    for (int kind = BASE_PCMU; kind <= BASE_OPUS; kind++)
+        media_push_sound(&m, (enum base_sounds)kind, base_span(samples, 0), 9, 9);
+    CHECK(m.sounds == k + 1 && drops[DROP_SOUND_LARGE] == 1);
+}
+
 /* Pictures in an order in which they are not shown: what is forwarded of them. */
 static void media_b_frames(void) {
     static const struct {
@@ -4450,6 +4528,61 @@ static void sender_slows_down(void) {
     CHECK(x->delay_min <= 20);
     sim_check_stream(s);
     sim_free(s);
+}
+
+/* Timestamps of sound on one SSRC only rise: when the codec or the camera's clock is another one, they go on by the time
+ * of recording, and evenly from there. */
+static void sender_sound_clocks(void) {
+    static const struct {
+        const char *what;
+        enum base_sounds kind;
+        int64_t ticks, ms;
+        int rises; /* by how much, from the one before */
+    } steps[] = {{"evenly", BASE_PCMU, 160, 20, 160},
+                 {"what was lost", BASE_PCMU, 1600, 200, 1600},
+                 {"another codec", BASE_OPUS, 123456789, 20, 1 + 960},
+                 {"it goes on", BASE_OPUS, 960, 20, 960},
+                 {"a clock that lies before", BASE_OPUS, -48000 * 60, 100, 1 + 4800},
+                 {"it goes on", BASE_OPUS, 960, 20, 960},
+                 {"back, after a pause", BASE_PCMA, -5000, 3000, 1 + 24000},
+                 {"it goes on", BASE_PCMA, 160, 20, 160},
+                 {"G.711 in its other form", BASE_PCMU, 160, 20, 1 + 160},
+                 {"a clock that stands", BASE_PCMU, 0, 20, 1 + 160},
+                 {"recorded before the last", BASE_PCMU, -800, -100, 1},
+                 {"it goes on", BASE_PCMU, 160, 20, 160},
+                 {"half the range back", BASE_PCMU, -0x7fffffff, 40, 1 + 320},
+                 {"half the range on", BASE_PCMU, 0x80000000, 40, 1 + 320},
+                 {"it goes on", BASE_PCMU, 160, 20, 160}};
+    static struct sender s;
+    struct media_sound p = {.kind = BASE_PCMU, .ticks = 0xffffff00u, .time = 100 * BASE_S};
+    memset(&s, 0, sizeof s);
+    uint32_t last = sender_sound_timestamp(&s, &p);
+    s.sound.spoke = true;
+    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
+        p.kind = steps[i].kind;
+        p.ticks += (uint32_t)steps[i].ticks;
+        p.time += steps[i].ms * BASE_MS;
+        uint32_t timestamp = sender_sound_timestamp(&s, &p);
+        if (!CHECK_AS(timestamp - last == (uint32_t)steps[i].rises, steps[i].what))
+            printf("  by %d in place of %d\n", (int)(timestamp - last), steps[i].rises);
+        last = timestamp;
+    }
+    p.ticks += 8000 * 3600; /* a clock that lies after */
+    uint32_t timestamp = sender_sound_timestamp(&s, &p);
+    CHECK(timestamp - last == 1);
+    last = timestamp;
+    p.ticks += 160;
+    CHECK(sender_sound_timestamp(&s, &p) - last == 160);
+    last += 160;
+    rnd_seed(42);
+    for (int i = 0; i < 20000; i++) {
+        p.kind = rnd(4) ? p.kind : (enum base_sounds)(BASE_PCMU + rnd(3));
+        p.ticks = rnd(4) ? p.ticks + rnd(2000) : rnd(UINT32_MAX);
+        p.time += (int64_t)rnd(60000) - 10000;
+        timestamp = sender_sound_timestamp(&s, &p);
+        if (!CHECK((int32_t)(timestamp - last) > 0)) break;
+        last = timestamp;
+    }
 }
 
 /* A source that cannot make an IDR: a PLI is answered by a small GOP, at most once in SENDER_REPLAY_GAP. */
@@ -6622,6 +6755,7 @@ static const struct test tests[] = {
     T(seal, seal_both_ways),
     T(sdp, sdp_own_offers),
     T(sdp, sdp_verdicts),
+    T(sdp, sdp_bundle_lends),
     T(sdp, sdp_profiles),
     T(sdp, sdp_limits_hold),
     T(sdp, sdp_bad_input),
@@ -6675,6 +6809,7 @@ static const struct test tests[] = {
     T(media, media_keyframes),
     T(media, media_many_sets),
     T(media, media_b_frames),
+    T(media, media_sounds),
     T(intake, intake_any_chunking),
     T(intake, intake_pauses_with_aud),
     T(intake, intake_pauses_without),
@@ -6690,6 +6825,7 @@ static const struct test tests[] = {
     T(sender, sender_repairs_plainly),
     T(sender, sender_slows_down),
     T(sender, sender_replays),
+    T(sender, sender_sound_clocks),
     T(viewer, viewer_as_client),
     T(viewer, viewer_as_server),
     T(viewer, viewer_wrong_fingerprint),
