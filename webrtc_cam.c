@@ -4600,7 +4600,8 @@ static enum dialog_event dialog_message(struct dialog *d, const struct rtsp_mess
 
 static void dialog_count_noise(struct dialog *d, size_t n) {
     d->noise += n;
-    if (d->noise > DIALOG_NOISE) dialog_fail(d, "The camera sends what is no RTSP.");
+    if (d->noise > DIALOG_NOISE)
+        dialog_fail(d, "The camera sends what is no RTSP: look its address and port up in its manual.");
 }
 
 /* What an interleaved frame of n bytes is. Some send the first picture ahead of the answer to PLAY. */
@@ -4662,7 +4663,10 @@ static int64_t dialog_tick(struct dialog *d, int64_t now) {
         d->sent = 0;
         if (playing) dialog_other_sign(d, now); /* some never answer GET_PARAMETER */
         else {
-            dialog_fail(d, d->noise ? "The camera's answer cannot be read." : "The camera does not answer.");
+            dialog_fail(
+                d, d->noise
+                       ? "The camera's answer is no RTSP that can be read: look its address and port up in its manual."
+                       : "The camera does not answer.");
             return BASE_NEVER;
         }
     }
@@ -5517,6 +5521,18 @@ static void camera_leave(struct camera *c, int64_t now) {
     camera_over(c, CAMERA_IDLE, CAMERA_ASLEEP, now);
 }
 
+/* Ends a conversation that has failed, or in which nothing comes any more. */
+static void camera_watch(struct camera *c, int64_t now) {
+    if (c->state != CAMERA_TALKING) return;
+    if (c->dialog.state == DIALOG_FAILED) camera_failed(c, c->dialog.why, now);
+    if (c->state != CAMERA_TALKING || c->dialog.state != DIALOG_PLAYING || now - c->heard < CAMERA_SILENCE) return;
+    const char *why = c->media->frames != c->frames ? "The camera sends no picture any more."
+                      : c->window ? "No picture comes from the camera by UDP: a firewall may stand in the way."
+                                  : "The camera answered, but no picture comes.";
+    dialog_teardown(&c->dialog, now); /* it may be there, and keep the session for us */
+    camera_failed(c, why, now);
+}
+
 /* viewers: somebody watches. *next: when to call again. true: a connection is to be made now; in CAMERA_IDLE and
  * CAMERA_RESTING there is to be none. */
 static bool camera_tick(struct camera *c, bool viewers, int64_t now, int64_t *next) {
@@ -5533,15 +5549,7 @@ static bool camera_tick(struct camera *c, bool viewers, int64_t now, int64_t *ne
         if (c->window->held) talk = base_min(talk, c->window->since + DEPAY_WAIT);
         talk = base_min(talk, c->reported ? c->reported + CAMERA_REPORT : now);
     }
-    if (c->state == CAMERA_TALKING && c->dialog.state == DIALOG_FAILED) camera_failed(c, c->dialog.why, now);
-    else if (c->state == CAMERA_TALKING && c->dialog.state == DIALOG_PLAYING && now - c->heard >= CAMERA_SILENCE) {
-        dialog_teardown(&c->dialog, now); /* it may be there, and keep the session for us */
-        camera_failed(c,
-                      c->media->frames != c->frames ? "The camera sends no picture any more."
-                      : c->window ? "No picture comes from the camera by UDP: a firewall may stand in the way."
-                                  : "The camera answered, but no picture comes.",
-                      now);
-    }
+    camera_watch(c, now);
     *next = viewers || c->keep_warm || !wanted ? BASE_NEVER : c->watched + CAMERA_LINGER;
     if (!wanted) {
         if (c->state == CAMERA_RESTING) *next = c->due;
@@ -9830,6 +9838,20 @@ static void server_reap_viewers(struct server *s) {
     }
 }
 
+/* Who gets another stream than before. */
+static void server_tell_moves(struct server *s) {
+    for (int i = 0; i < s->site.lobby.max; i++) {
+        struct viewer *v = s->site.lobby.slot[i];
+        if (!v || !v->moved) continue;
+        v->moved = false;
+        const char *to = v->sender.media->sub[0] ? v->sender.media->sub : SITE_MAIN;
+        if (v->sender.media == v->media) server_log(s, WCAM_LOG_INFO, "%s: a viewer is back on %s", v->media->name, to);
+        else
+            server_log(s, WCAM_LOG_INFO, "%s: a viewer's network does not carry this stream: moved to %s",
+                       v->media->name, to);
+    }
+}
+
 /* Once a second: what became of the streams and who came, in words. Returns when to look again: what was put off. */
 static int64_t server_tell(struct server *s, int64_t now) {
     if (now - s->told < BASE_S) return s->told + BASE_S;
@@ -9847,16 +9869,7 @@ static int64_t server_tell(struct server *s, int64_t now) {
             server_log(s, WCAM_LOG_INFO, "%s%s%s: live, %s, %dx%d", m->name, slash, m->sub, media_codec(m),
                        m->sps->width, m->sps->height);
     }
-    for (int i = 0; i < s->site.lobby.max; i++) {
-        struct viewer *v = s->site.lobby.slot[i];
-        if (!v || !v->moved) continue;
-        v->moved = false;
-        const char *to = v->sender.media->sub[0] ? v->sender.media->sub : SITE_MAIN;
-        if (v->sender.media == v->media) server_log(s, WCAM_LOG_INFO, "%s: a viewer is back on %s", v->media->name, to);
-        else
-            server_log(s, WCAM_LOG_INFO, "%s: a viewer's network does not carry this stream: moved to %s",
-                       v->media->name, to);
-    }
+    server_tell_moves(s);
     if (s->site.lobby.joined != s->told_joined)
         server_log(s, WCAM_LOG_INFO, "%d watching, %llu came since the start", s->site.lobby.count,
                    (unsigned long long)s->site.lobby.joined);
